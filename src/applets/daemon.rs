@@ -13,7 +13,7 @@ use crate::reactor::{End, Reactor};
 use crate::report::Report;
 use crate::sys::confine::{self, Confinement, Network, Reaches};
 use crate::sys::hooks::Hook;
-use crate::sys::outside::{self, Held, Inside, Outside, Task};
+use crate::sys::outside::{self, Held, Inside, Outside, Rehearsal, Task};
 use crate::sys::process::{
     Background, PidFile, Role, drop_privileges, empty_bounding_set, set_process_name,
 };
@@ -97,6 +97,7 @@ impl Daemon {
     pub fn leave_helper<T>(
         &mut self,
         config: &dyn Fn() -> io::Result<File>,
+        rehearse: &dyn Fn() -> Rehearsal,
         signals: Signals,
         held: T,
     ) -> Result<(Signals, Held<T>), Exit> {
@@ -105,6 +106,7 @@ impl Daemon {
         }
         let task = Task {
             config,
+            rehearse,
             pid_file: self.pid_file.as_ref(),
             is_background: self.background.is_some(),
             hook: self.hook.as_ref(),

@@ -59,11 +59,13 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // A daemon leaves its directory, and SIGHUP reads the file again.
     let path = files::absolute(&path)
         .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
-    let config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
+    let mut config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
-        for doubt in config.doubts().chain(troubles(&config)) {
+        let mut doubts: Vec<String> = config.doubts().collect();
+        doubts.extend(troubles(&mut config));
+        for doubt in doubts {
             let line = format!("{}: warning: {doubt}\n", path.display());
             // Where stderr is closed, nobody wants to know.
             let _ = stdio::complain(line.as_bytes());
@@ -71,7 +73,7 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         return Ok(());
     }
     if options::has(&parsed, 'l') {
-        let is_sound = list(&config, &mut |log| {
+        let is_sound = list(&mut config, &mut |log| {
             let _ = stdio::print(log.as_bytes());
         });
         return match is_sound {
@@ -83,8 +85,10 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let socket = listen(&config)?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
     let held = (config, socket);
-    let (signals, held) =
-        daemon.leave_helper(&|| files::open_without_waiting(&path), signals, held)?;
+    let open = || files::open_without_waiting(&path);
+    // A server asks for no rehearsal: nothing of what it needs can be had by one process only.
+    let rehearse = || Ok(String::new());
+    let (signals, held) = daemon.leave_helper(&open, &rehearse, signals, held)?;
     let mut server = begin(path, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
     let end = server
         .run()

@@ -120,6 +120,11 @@ impl Family {
         matches!(&self.phase, Phase::Listening(listening) if !listening.has_begun)
     }
 
+    /// The list that is known.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
     /// The list, if it is another one than at the last call.
     pub fn take_logs(&mut self) -> Option<Logs> {
         std::mem::take(&mut self.is_new).then(|| self.logs.clone())
@@ -318,14 +323,13 @@ impl Listening {
                 *has_begun = true;
                 Ok(false)
             }
+            // What changes nothing is no new list, however often it comes.
             Frame::Log(Log::Path(path)) => {
-                logs.add(path);
-                *has_begun = true;
+                *has_begun |= logs.add(path);
                 Ok(false)
             }
             Frame::Log(Log::More) => {
-                logs.is_cut = true;
-                *has_begun = true;
+                *has_begun |= !std::mem::replace(&mut logs.is_cut, true);
                 Ok(false)
             }
             Frame::Log(Log::Other) | Frame::Note(_) | Frame::File { .. } => Ok(false),
@@ -337,19 +341,185 @@ impl Listening {
 }
 
 impl Logs {
-    fn add(&mut self, path: &[u8]) {
+    /// Tells whether that is something new.
+    fn add(&mut self, path: &[u8]) -> bool {
         let Err(at) = self.paths.binary_search_by(|known| (**known).cmp(path)) else {
-            return;
+            return false;
         };
-        match self.paths.len() < MEMBERS_MAX && path.len() <= PATH_MAX_LEN {
-            true => self.paths.insert(at, path.into()),
-            false => self.is_cut = true,
+        if self.paths.len() >= MEMBERS_MAX || path.len() > PATH_MAX_LEN {
+            return !std::mem::replace(&mut self.is_cut, true);
         }
+        self.paths.insert(at, path.into());
+        true
     }
 }
 
 impl From<SourceError> for Trouble {
     fn from(error: SourceError) -> Trouble {
         Trouble::Source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAITS: Waits = Waits {
+        retry_ms: 100,
+        wait_ms: 1_000,
+        idle_ms: 5_000,
+    };
+
+    struct Rig {
+        family: Family,
+        random: Random,
+        now: Mono,
+    }
+
+    impl Rig {
+        /// One that has asked.
+        fn asked() -> Rig {
+            let now = Mono::from_ms(1_000);
+            let mut rig = Rig {
+                family: Family::new(now),
+                random: Random::new(1),
+                now,
+            };
+            rig.ask();
+            rig
+        }
+
+        fn ask(&mut self) {
+            self.turn(0);
+            assert!(self.family.wants_connection());
+            self.family.handle_connected(b"/v/*", WAITS, self.now);
+            assert_eq!(self.family.output(), b"/v/* 0 0 v2 op=list\n");
+            let len = self.family.output().len();
+            self.family.consume_output(len, WAITS, self.now);
+        }
+
+        fn turn(&mut self, after_ms: u64) {
+            self.now = self.now.plus_ms(after_ms);
+            self.family
+                .handle_timeout(WAITS, self.now, &mut self.random);
+        }
+
+        fn hear(&mut self, bytes: &[u8]) {
+            let (family, random) = (&mut self.family, &mut self.random);
+            family.handle_input(bytes, WAITS, self.now, random);
+        }
+
+        fn hear_list(&mut self, logs: &[Log<'_>]) {
+            let mut bytes = Vec::new();
+            logs.iter().for_each(|log| log.append_to(&mut bytes));
+            bytes.extend_from_slice(&Frame::Alive { size: 0 }.to_bytes());
+            bytes.chunks(1).for_each(|byte| self.hear(byte));
+        }
+
+        fn paths(&mut self) -> Option<Vec<String>> {
+            let logs = self.family.take_logs()?;
+            let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+            Some(logs.paths.iter().map(|path| text(path)).collect())
+        }
+    }
+
+    const ANSWER: &[u8] = b"O 1 v2 at=0 size=0 m=0 b=00000000\n";
+
+    #[test]
+    fn a_list_counts_once_it_is_complete_and_grows_until_it_begins_anew() {
+        let mut rig = Rig::asked();
+        rig.hear(ANSWER);
+        let mut half = Vec::new();
+        Log::Begin.append_to(&mut half);
+        Log::Path(b"/v/b").append_to(&mut half);
+        rig.hear(&half);
+        assert!(rig.paths().is_none() && !rig.family.is_listening());
+        rig.hear_list(&[Log::Path(b"/v/a"), Log::Path(b"/v/b"), Log::Other]);
+        assert!(rig.family.is_listening());
+        assert_eq!(rig.paths().unwrap(), ["/v/a", "/v/b"]);
+        rig.hear_list(&[]);
+        assert!(rig.paths().is_none(), "a sign of life is no list");
+        rig.hear_list(&[Log::Path(b"/v/c")]);
+        assert_eq!(rig.paths().unwrap(), ["/v/a", "/v/b", "/v/c"]);
+        rig.hear_list(&[Log::Begin, Log::Path(b"/v/c")]);
+        assert_eq!(rig.paths().unwrap(), ["/v/c"]);
+    }
+
+    #[test]
+    fn no_server_makes_the_list_longer_than_it_may_be() {
+        let mut rig = Rig::asked();
+        rig.hear(ANSWER);
+        let names: Vec<Vec<u8>> = (0..1000).map(|n| format!("/v/{n}").into_bytes()).collect();
+        let logs: Vec<Log<'_>> = names.iter().map(|name| Log::Path(name)).collect();
+        rig.hear_list(&logs);
+        let logs = rig.family.take_logs().unwrap();
+        assert_eq!((logs.paths.len(), logs.is_cut), (MEMBERS_MAX, true));
+    }
+
+    #[test]
+    fn who_does_not_know_the_question_is_asked_rarely() {
+        let mut refusal = b"E 0 v2\n".to_vec();
+        let (code, text) = (ErrorCode::BadRequest, &b"what?"[..]);
+        refusal.extend_from_slice(&Frame::Error { code, text }.to_bytes());
+        for answer in [&refusal[..], b"O 7\nbytes"] {
+            let mut rig = Rig::asked();
+            rig.hear(answer);
+            assert!(matches!(rig.family.trouble(), Some(Trouble::Unknown)));
+            rig.turn(LIST_RARELY_MS - 1);
+            assert!(!rig.family.wants_connection());
+            rig.ask_after(1);
+            rig.hear(ANSWER);
+            rig.hear_list(&[Log::Begin]);
+            assert!(rig.family.trouble().is_none());
+        }
+    }
+
+    impl Rig {
+        fn ask_after(&mut self, ms: u64) {
+            self.now = self.now.plus_ms(ms);
+            self.ask();
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_rules_and_silence_end_it() {
+        for odd in [
+            &b"SSH-2.0\r\n"[..],
+            b"O 1 v2 at=0\n\x01\x00\x00\x08\x00\x00\x00\x00",
+            b"O 1 v2 at=0\nxxxxxxxxxxxxxxxx",
+        ] {
+            let mut rig = Rig::asked();
+            rig.hear(odd);
+            rig.hear(&[0; 8]);
+            assert!(rig.family.trouble().is_some(), "{odd:?}");
+            assert!(!rig.family.wants_connection());
+        }
+        let mut rig = Rig::asked();
+        rig.hear(ANSWER);
+        rig.hear_list(&[Log::Begin]);
+        rig.turn(WAITS.idle_ms - 1);
+        assert!(rig.family.trouble().is_none());
+        // Half a frame is no sign of life.
+        rig.hear(&[2]);
+        rig.turn(1);
+        assert!(rig.family.trouble().is_some());
+    }
+
+    #[test]
+    fn any_bytes_are_borne() {
+        arbtest::arbtest(|u| {
+            let mut rig = Rig::asked();
+            if u.arbitrary()? {
+                rig.hear(ANSWER);
+            }
+            while !u.is_empty() {
+                let bytes: Vec<u8> = u.arbitrary()?;
+                rig.hear(&bytes);
+                rig.turn(u64::from(u.arbitrary::<u8>()?));
+            }
+            assert!(rig.family.logs.paths.len() <= MEMBERS_MAX);
+            Ok(())
+        })
+        .budget_ms(200);
     }
 }

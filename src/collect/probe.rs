@@ -4,22 +4,26 @@ use std::fmt;
 
 use crate::collect::config::{Proto, SourceConfig};
 use crate::collect::error::SourceError;
+use crate::collect::family::Trouble;
 use crate::collect::source::Closed;
 use crate::ids::Inode;
 use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN};
 use crate::time::Mono;
 use crate::wire::escape::Escaped;
-use crate::wire::frame::Frame;
+use crate::wire::frame::log::Log;
+use crate::wire::frame::{ErrorCode, Frame};
 use crate::wire::line::{LineBuf, Progress};
 use crate::wire::number::InodeWord;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::reply::{Mark, Reply};
-use crate::wire::request::{Extension, Request};
+use crate::wire::request::{Extension, Op, Request};
 
 /// The question about one source, on its way.
 pub struct Probe {
     phase: Phase,
     proto: Proto,
+    /// The glob, where the question is which logs it finds.
+    glob: Option<Vec<u8>>,
     wait_ms: u64,
     deadline: Mono,
     finding: Option<Finding>,
@@ -35,6 +39,11 @@ pub enum Finding {
     },
     /// The server serves the log by the classic protocol.
     Classic,
+    /// The server tells which logs there are.
+    Listed {
+        /// Their number.
+        logs: usize,
+    },
     /// The server does not, for this reason.
     Refused(String),
     /// There is no answer.
@@ -48,23 +57,28 @@ enum Phase {
         sent: usize,
     },
     Answering(Box<LineBuf<REPLY_MAX_LEN>>),
-    /// The reason for a refusal follows.
-    Refused {
+    /// The reason for a refusal follows, or a list.
+    Frames {
         receiver: Box<Receiver>,
         room: u64,
+        is_refused: bool,
+        logs: usize,
     },
 }
 
 impl Finding {
     /// Whether the log could be followed.
     pub fn is_good(&self) -> bool {
-        matches!(self, Finding::Version2 { .. } | Finding::Classic)
+        matches!(
+            self,
+            Finding::Version2 { .. } | Finding::Classic | Finding::Listed { .. }
+        )
     }
 
     /// Its word.
     pub fn word(&self) -> &'static str {
         match self {
-            Finding::Version2 { .. } | Finding::Classic => "OK",
+            Finding::Version2 { .. } | Finding::Classic | Finding::Listed { .. } => "OK",
             Finding::Refused(_) => "REFUSED",
             Finding::Failed(_) => "UNREACHABLE",
         }
@@ -76,6 +90,7 @@ impl fmt::Display for Finding {
         match self {
             Finding::Version2 { size } => write!(f, "version 2, {size} bytes"),
             Finding::Classic => f.write_str("classic"),
+            Finding::Listed { logs } => write!(f, "logs found: {logs}"),
             Finding::Refused(why) => f.write_str(why),
             // Nobody looks again here.
             Finding::Failed(SourceError::NoAddress) => f.write_str("its name has no address"),
@@ -90,10 +105,16 @@ impl Probe {
         Probe {
             phase: Phase::Connecting,
             proto,
+            glob: None,
             wait_ms,
             deadline: now.plus_ms(wait_ms),
             finding: None,
         }
+    }
+
+    /// The same, and the question is which logs this glob finds.
+    pub fn for_logs(self, glob: Option<Vec<u8>>) -> Probe {
+        Probe { glob, ..self }
     }
 
     /// What came of it, once it is over.
@@ -115,7 +136,7 @@ impl Probe {
             Phase::Connecting => SourceError::ConnectTimeout,
             Phase::Asking { .. } => SourceError::SendTimeout,
             Phase::Answering(_) => SourceError::AnswerTimeout,
-            Phase::Refused { .. } => SourceError::Silence,
+            Phase::Frames { .. } => SourceError::Silence,
         });
     }
 
@@ -124,10 +145,14 @@ impl Probe {
         let extension = Extension {
             holes: true,
             notes: true,
+            op: match self.glob {
+                Some(_) => Op::List,
+                None => Op::Stream,
+            },
             ..Extension::default()
         };
         let request = Request {
-            path: &config.remote,
+            path: self.glob.as_deref().unwrap_or(&config.remote),
             inode: InodeWord::plain(Inode::NONE),
             offset: 0,
             v2: (self.proto != Proto::Classic).then_some(extension),
@@ -191,7 +216,12 @@ impl Probe {
                         used
                     }
                 },
-                Phase::Refused { receiver, room } => {
+                Phase::Frames {
+                    receiver,
+                    room,
+                    is_refused,
+                    logs,
+                } => {
                     let is_end = input.is_empty();
                     let (used, piece) = receiver.next(input);
                     let is_whole = piece == Piece::Small;
@@ -202,12 +232,28 @@ impl Probe {
                     };
                     *room = left;
                     if is_whole {
-                        let text = receiver.small(|frame| match frame {
-                            Frame::Error { text, .. } => Some(Escaped(text).to_string()),
+                        let is_list = self.glob.is_some();
+                        let found = receiver.small(|frame| match frame {
+                            Frame::Error { code, text } if *is_refused => {
+                                Some(Finding::Refused(match code {
+                                    ErrorCode::BadRequest if is_list => {
+                                        Trouble::Unknown.to_string()
+                                    }
+                                    _ => Escaped(text).to_string(),
+                                }))
+                            }
+                            Frame::Log(Log::Path(_)) => {
+                                *logs += 1;
+                                None
+                            }
+                            Frame::Alive { .. } if !*is_refused => {
+                                Some(Finding::Listed { logs: *logs })
+                            }
                             _ => None,
                         });
-                        if let Ok(Some(text)) = text {
-                            self.finding = Some(Finding::Refused(text));
+                        match found {
+                            Ok(found) => self.finding = found,
+                            Err(_) => return self.fail(SourceError::NotALogServer),
                         }
                     } else if used == 0 && is_end {
                         return;
@@ -223,11 +269,18 @@ impl Probe {
         let Some(reply) = reply else {
             return self.fail(SourceError::NotALogServer);
         };
+        let is_list = self.glob.is_some();
         match (reply.mark, reply.v2) {
-            (Mark::Refused, _) => {
-                self.phase = Phase::Refused {
+            (_, None) if is_list => {
+                self.finding = Some(Finding::Refused(Trouble::Unknown.to_string()));
+            }
+            (mark, _) if mark == Mark::Refused || is_list => {
+                self.phase = Phase::Frames {
                     receiver: Box::default(),
-                    room: VERIFY_EXTRA_MAX_LEN,
+                    // A list of all that is told has room.
+                    room: 4 * VERIFY_EXTRA_MAX_LEN,
+                    is_refused: mark == Mark::Refused,
+                    logs: 0,
                 };
             }
             (_, Some(terms)) => self.finding = Some(Finding::Version2 { size: terms.size }),
@@ -247,7 +300,6 @@ impl Probe {
 mod tests {
     use super::*;
     use crate::collect::config::Config;
-    use crate::wire::frame::ErrorCode;
 
     fn config(options: &str) -> SourceConfig {
         let text = format!("10.0.0.1 19 /var/log/m /l/m /p/m {options}");
@@ -314,6 +366,33 @@ mod tests {
         answer.extend_from_slice(&frame.to_bytes());
         let text = found("", &answer).unwrap();
         assert_eq!(text, "REFUSED not in %files\\x1b");
+    }
+
+    #[test]
+    fn a_list_is_counted_and_a_server_that_knows_none_is_told_of() {
+        let found = |answer: &[u8]| {
+            let config = config("");
+            let mut probe = Probe::new(config.proto, Mono::default(), 3000);
+            probe = probe.for_logs(Some(b"/v/*".to_vec()));
+            probe.handle_connected(&config, Mono::default());
+            assert_eq!(probe.output(), b"/v/* 0 0 v2 x=holes,notes op=list\n");
+            probe.consume_output(probe.output().len(), Mono::default());
+            answer.chunks(1).for_each(|byte| probe.handle_input(byte));
+            let finding = probe.finding().unwrap();
+            format!("{} {finding}", finding.word())
+        };
+        let mut answer = b"O 1 v2 at=0 size=0 m=0 b=00000000\n".to_vec();
+        Log::Begin.append_to(&mut answer);
+        Log::Path(b"/v/a").append_to(&mut answer);
+        answer.extend_from_slice(&Frame::Alive { size: 0 }.to_bytes());
+        assert_eq!(found(&answer), "OK logs found: 1");
+        let mut answer = b"E 0 v2\n".to_vec();
+        let (code, text) = (ErrorCode::BadRequest, &b"what?"[..]);
+        answer.extend_from_slice(&Frame::Error { code, text }.to_bytes());
+        for answer in [&answer[..], b"O 7\n"] {
+            let told = found(answer);
+            assert!(told.starts_with("REFUSED the server cannot tell"), "{told}");
+        }
     }
 
     #[test]

@@ -9,6 +9,16 @@ pub const LIST_RARELY_MS: u64 = 600_000;
 /// How long a source stays when the box has its log no more: what was sent last is to come.
 pub const LEAVE_MS: u64 = 2_000;
 
+/// New logs of a line beyond [`MEMBERS_MAX`] come one by one, each so long after the last: a box
+/// that makes up names again and again must not fill the log host with files.
+pub const MEMBER_EACH_MS: u64 = 1_000;
+
+/// Names of one line whose refusal is told, and after how long one more is.
+pub const REFUSED_TOLD: usize = 16;
+
+/// See [`REFUSED_TOLD`].
+pub const REFUSED_EACH_MS: u64 = 60_000;
+
 /// Most names among which the server looks for logs.
 pub const NAMES_MAX: usize = 4096;
 
@@ -16,7 +26,7 @@ pub const NAMES_MAX: usize = 4096;
 pub const FAMILY_LEAVE_MS: u64 = 10_000;
 
 /// Logs that are looked at in one go for a client that asks which there are.
-pub const LISTED_AT_ONCE: usize = 32;
+pub const LISTED_AT_ONCE: usize = 8;
 
 /// Most directories watched for new logs.
 pub const FAMILY_DIRS_MAX: usize = 64;

@@ -329,6 +329,7 @@ mod tests {
             next_try: None,
             losses: 1,
             unverified: 2,
+            hooks_waiting: 0,
             why: "".into(),
             rotations: 3,
             healed: 0,

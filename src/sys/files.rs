@@ -129,9 +129,13 @@ pub fn try_lock(file: &File) -> io::Result<Option<u32>> {
     Err(ErrorKind::WouldBlock.into())
 }
 
-/// Whether another process has the record lock for writing on a file, as far as that can be told.
-pub fn is_locked(file: &File) -> bool {
-    matches!(lock_holder(file), Ok(Some(Holder::Writer(_))))
+/// The other process that has the record lock for writing on a file, as far as that can be told (0
+/// where its number cannot).
+pub fn locked_by(file: &File) -> Option<u32> {
+    match lock_holder(file) {
+        Ok(Some(Holder::Writer(pid))) => Some(pid),
+        _ => None,
+    }
 }
 
 /// More often than this nobody gives up a lock just when we look who has it.

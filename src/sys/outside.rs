@@ -2,12 +2,13 @@
 //! ([`confine`](super::confine)) and does what the daemon no longer can.
 //!
 //! It reads the configuration file, removes the pid file, and, where the walls shut out what a
-//! daemon needs by now, starts a successor, which builds walls of its own. The process that the
-//! service manager knows stays; it then only passes signals on and waits for the successor's end.
-//! A successor that ends before it is ready is followed by another try. The helper's own end is
-//! neither's; the successor ends with the first process. And it runs a program that the operator
-//! has named, for what happens ([`hooks`]). Whoever takes over a daemon can ask for these things
-//! and for nothing else.
+//! daemon needs by now, starts a successor, which builds walls of its own. Before that it can be
+//! asked to rehearse: what would keep a successor from its work is better known while there still
+//! is somebody who works. The process that the service manager knows stays; it then only passes
+//! signals on and waits for the successor's end. A successor that ends before it is ready is
+//! followed by another try. The helper's own end is neither's; the successor ends with the first
+//! process. And it runs a program that the operator has named, for what happens ([`hooks`]).
+//! Whoever takes over a daemon can ask for these things and for nothing else.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -67,10 +68,16 @@ impl Inside {
     }
 }
 
+/// What became of a try of all that a successor does before it needs what its predecessor has:
+/// what it would tell of, line by line, or why it could not begin.
+pub type Rehearsal = Result<String, String>;
+
 /// What the helper has to know.
 pub struct Task<'a> {
     /// What it hands over when it is asked for the configuration.
     pub config: &'a dyn Fn() -> io::Result<File>,
+    /// What it does when it is asked for a [`Rehearsal`].
+    pub rehearse: &'a dyn Fn() -> Rehearsal,
     /// The file that it removes when it is asked.
     pub pid_file: Option<&'a PidFile>,
     /// Whether the daemon is on its way to the background. The helper, and every successor, lets go
@@ -91,6 +98,8 @@ pub enum Held<T> {
 // The messages. A question is answered by a message of the same kind.
 const CONFIG: u8 = b'c';
 const PID_FILE: u8 = b'p';
+/// The answer has the text as a file, and the value says whether a successor could begin.
+const REHEARSAL: u8 = b't';
 /// To the helper: begin a successor, with what comes along or was there before.
 const SUCCESSOR: u8 = b's';
 const SIGNAL: u8 = b'k';
@@ -161,6 +170,19 @@ impl Outside {
         let answer = self.ask(CONFIG)?;
         let failed = || io::Error::from_raw_os_error(answer.value.into());
         answer.fd.map(File::from).ok_or_else(failed)
+    }
+
+    /// Has the helper do now what would be done first for a successor. Fails as
+    /// [`config`](Self::config) does.
+    pub fn rehearse(&self) -> io::Result<Rehearsal> {
+        let answer = self.ask(REHEARSAL)?;
+        let fd = answer.fd.ok_or(ErrorKind::OutOfMemory)?;
+        let text = files::read_small(&File::from(fd), REHEARSAL_MAX_LEN)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok(match answer.value {
+            0 => Ok(text),
+            _ => Err(text),
+        })
     }
 
     /// Has the pid file removed, if it still is this daemon's. Where it is not, [`PidFile`] empties
@@ -274,6 +296,9 @@ fn accompany_alone(successor: Option<OwnedFd>, signals: &mut Signals) -> u8 {
     1
 }
 
+/// More than some twenty lines with the longest paths.
+const REHEARSAL_MAX_LEN: usize = 256 * 1024;
+
 fn silent() -> io::Error {
     error_saying(ErrorKind::TimedOut, "the helper process does not answer")
 }
@@ -356,6 +381,7 @@ impl<'a> Helper<'a> {
         };
         match message.kind {
             CONFIG => send_config(&self.first, task),
+            REHEARSAL => send_rehearsal(&self.first, task),
             PID_FILE => {
                 if let Some(file) = task.pid_file {
                     file.remove_for(self.first_pid);
@@ -387,6 +413,7 @@ impl<'a> Helper<'a> {
         };
         match message.kind {
             CONFIG => send_config(&successor.line, task),
+            REHEARSAL => send_rehearsal(&successor.line, task),
             READY if successor.stage == Stage::Starting => {
                 successor.stage = Stage::Ready;
                 self.handed = None;
@@ -472,6 +499,14 @@ fn send_config(line: &Line, task: &Task<'_>) {
             )
         }
     };
+}
+
+fn send_rehearsal(line: &Line, task: &Task<'_>) {
+    let rehearsal = (task.rehearse)();
+    let (Ok(text) | Err(text)) = &rehearsal;
+    let text = platform::file_in_memory(text.as_bytes()).ok();
+    let text = text.as_ref().map(AsFd::as_fd);
+    let _ = line.send(REHEARSAL, u8::from(rehearsal.is_err()), text);
 }
 
 /// A file without a name that holds these bytes.

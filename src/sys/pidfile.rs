@@ -71,7 +71,7 @@ fn scratch_beside(path: &Path) -> PathBuf {
 /// The number in a file that its process has locked.
 fn owner_of(path: &Path) -> Option<u32> {
     let file = files::open_carefully(path).ok()?;
-    files::is_locked(&file).then(|| number_in(&file)).flatten()
+    files::locked_by(&file).and_then(|_| number_in(&file))
 }
 
 /// The number in the file; `None` if there is none that a process can have.

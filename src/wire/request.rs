@@ -108,6 +108,8 @@ pub enum BadRequest {
     Offset,
     /// A field of version 2 that is known has a value that makes no sense.
     Extension,
+    /// The path is no glob, where one belongs.
+    Glob,
 }
 
 impl fmt::Display for BadRequest {
@@ -117,6 +119,7 @@ impl fmt::Display for BadRequest {
             BadRequest::Inode => "a request whose second field is no inode number",
             BadRequest::Offset => "a request whose third field is no offset",
             BadRequest::Extension => "a request with a malformed field of version 2",
+            BadRequest::Glob => "a request whose path is not one glob",
         })
     }
 }

@@ -55,6 +55,8 @@ pub struct Row<'a> {
     pub bytes: u64,
     /// The name of the status file of the server's address; empty if that is not known.
     pub address: Cow<'a, str>,
+    /// Events that wait for the operator's program.
+    pub hooks_waiting: u32,
 }
 
 /// What a source does.
@@ -81,7 +83,7 @@ pub struct Collector<'a> {
 }
 
 /// The names of the columns, in their order.
-pub const COLUMNS: [&str; 18] = [
+pub const COLUMNS: [&str; 19] = [
     "box",
     "remote_file",
     "local_file",
@@ -100,6 +102,7 @@ pub const COLUMNS: [&str; 18] = [
     "connections",
     "bytes",
     "address",
+    "hooks_waiting",
 ];
 
 const END: &str = "#collector";
@@ -153,7 +156,7 @@ impl Row<'_> {
         let text = Escaped;
         writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
             text(self.server.as_bytes()),
             text(&self.remote),
             text(&self.local),
@@ -172,6 +175,7 @@ impl Row<'_> {
             self.connections,
             self.bytes,
             text(self.address.as_bytes()),
+            self.hooks_waiting,
         )
     }
 }
@@ -280,6 +284,7 @@ impl Reader {
             connections: count(15),
             bytes: known(16).unwrap_or(0),
             address: as_text(text(17)),
+            hooks_waiting: count(18),
         }))
     }
 }
@@ -335,6 +340,7 @@ mod tests {
             next_try: Some(9),
             losses: 3,
             unverified: 2,
+            hooks_waiting: 3,
             why: "the server refuses: \u{1b}[2J\n<b>".into(),
             rotations: 1,
             healed: 4,

@@ -14,6 +14,7 @@ mod network;
 mod old_server;
 mod others;
 mod patterns;
+mod reload;
 mod resume;
 mod rotation;
 mod screen;

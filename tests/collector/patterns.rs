@@ -129,6 +129,7 @@ fn odd_names_are_refused_and_told_and_nothing_leaves_the_directory() {
     place.wait_for_status("box", "OK\n");
     let said = collector.err.text();
     assert_eq!(said.matches("it is refused: ").count(), odd.len(), "{said}");
+    assert!(!said.contains("once a minute"), "{said}");
     assert!(
         said.contains("tells of /v/a\\x0ab.log: it is refused"),
         "{said}"
@@ -263,6 +264,39 @@ fn a_server_that_cannot_tell_is_told_of_in_one_line() {
         call.send(listed(&[b"/v/a.log"]));
         assert_eq!(server.accept().asked(), "/v/a.log 0 0");
     }
+}
+
+#[test]
+fn a_box_that_makes_up_names_again_and_again_fills_no_disk_and_no_log() {
+    let server = Scripted::new().serve(move |_, mut call| {
+        if !call.request().contains("op=list") {
+            return follow(call);
+        }
+        call.send(listed(&[]));
+        for round in 0..40 {
+            let names = |end: &'static str| {
+                let name = move |n| format!("/v/{round}-{n}{end}").into_bytes();
+                (0..100).map(name).collect::<Vec<_>>()
+            };
+            let all = [names(".log"), names(".gaps.20261130120000.log/x")].concat();
+            let all: Vec<&[u8]> = all.iter().map(|name| &name[..]).collect();
+            if !call.try_send(list(&all)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        call.wait_until_left();
+    });
+    let (place, collector) = start("%h/%f", server, "/v/*.log");
+    collector
+        .err
+        .wait_for("what follows of that kind is told once a minute");
+    std::thread::sleep(Duration::from_secs(6));
+    let copies = files(&place.path("copies"));
+    let copies = copies.iter().filter(|name| name.ends_with(".log")).count();
+    assert!((200..=280).contains(&copies), "{copies}");
+    let said = collector.err.text();
+    assert!(said.matches("it is refused").count() <= 17, "{said}");
 }
 
 #[test]

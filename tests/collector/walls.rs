@@ -62,14 +62,15 @@ fn a_successor_that_cannot_start_tells_why_and_tries_again() {
     server.accept().send("O 7\nabc");
     place.wait_for("old", b"abc");
 
-    let (snmp, away) = (place.path("snmp"), place.path("away"));
+    // Nobody can try that for a successor while there is somebody who has the lock.
+    let (lock, away) = (place.path("snmp/.fetch_logs.lock"), place.path("away"));
     let break_it = || {
-        fs::rename(&snmp, &away).unwrap();
-        fs::write(&snmp, "").unwrap();
+        fs::rename(&lock, &away).unwrap();
+        fs::create_dir(&lock).unwrap();
     };
     let mend_it = || {
-        fs::remove_file(&snmp).unwrap();
-        fs::rename(&away, &snmp).unwrap();
+        fs::remove_dir(&lock).unwrap();
+        fs::rename(&away, &lock).unwrap();
     };
     let succeed = |name: &str| {
         fs::create_dir(place.path(name)).unwrap();
@@ -86,7 +87,7 @@ fn a_successor_that_cannot_start_tells_why_and_tries_again() {
     break_it();
     succeed("first");
     tells(1);
-    collector.err.wait_for("cannot write status files to ");
+    collector.err.wait_for("cannot lock ");
     mend_it();
     server.accept().send("O 8\ndef");
     place.wait_for("first/new", b"def");

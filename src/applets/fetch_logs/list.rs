@@ -14,7 +14,7 @@ use crate::applets::exit::Exit;
 use crate::applets::options;
 use crate::collect::config::SourceConfig;
 use crate::collect::copy::pointer::RotatedSuffix;
-use crate::collect::copy::{Paths, directory_of};
+use crate::collect::copy::{PACKED_ENDINGS, Paths, directory_of};
 use crate::collect::shell::conf;
 use crate::limits::GAPS_MAX_LEN;
 use crate::sys::{files, stdio};
@@ -136,8 +136,8 @@ fn list(
 
 /// What the name of a finished copy is made of: that of its live one, and what stands behind it.
 fn parts(name: &[u8]) -> Option<(&[u8], Ending<'_>)> {
-    const PACKED: [&[u8]; 4] = [b".gz", b".xz", b".zst", b".bz2"];
-    let packed = PACKED.iter().find_map(|ending| name.strip_suffix(*ending));
+    let endings = PACKED_ENDINGS.iter().map(|ending| ending.as_bytes());
+    let packed = { endings }.find_map(|ending| name.strip_suffix(ending));
     let plain = packed.unwrap_or(name);
     let is_dot = |byte: &u8| *byte == b'.';
     let last = plain.iter().rposition(is_dot)?;

@@ -34,6 +34,7 @@ use crate::collect::shell::seats::{self, Taken};
 use crate::collect::shell::{self, Collector, Form, Options, conf, reaches};
 use crate::collect::source::Periods;
 use crate::collect::view::summary::Count;
+use crate::limits::CONFIG_ERRORS_MAX;
 use crate::reactor::listener::Bound;
 use crate::sys::boot_id;
 use crate::sys::confine::Network;
@@ -163,7 +164,9 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         spares_stdout: options.form == Form::Json,
     }));
     let texts = || outside::file_of(&conf::gather(&options.config_path).pack());
-    let (signals, held) = daemon.leave_helper(&texts, signals, (config, port))?;
+    let rehearse = || rehearse(&options, &parsed).map_err(|exit| exit.message().to_owned());
+    let held = (config, port);
+    let (signals, held) = daemon.leave_helper(&texts, &rehearse, signals, held)?;
     let mut collector = begin(options, &parsed, &mut daemon, (signals, held))
         .map_err(|exit| daemon.failed(exit))?;
     let end = collector
@@ -175,6 +178,18 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
 
 fn misuse(what: &str) -> Exit {
     Exit::misuse(NAME, what, USAGE)
+}
+
+/// All that can fail in a successor and takes nothing away from whoever works. Makes the
+/// directories that are missing, and returns which it cannot make.
+fn rehearse(options: &Options, parsed: &Parsed) -> Result<String, Exit> {
+    let config = read_config(options)?;
+    probe(&options.snmp_dir)?;
+    group(parsed)?;
+    let mut unmade = Vec::new();
+    conf::make_missing_dirs(&config, &mut |what| unmade.push(what.to_string()));
+    unmade.truncate(CONFIG_ERRORS_MAX);
+    Ok(unmade.join("\n"))
 }
 
 /// All that can fail in the process that works.
@@ -328,14 +343,19 @@ type Addresses = (Vec<SocketAddr>, Option<Box<str>>);
 
 /// Makes the control socket. Where it cannot be made the copies go on all the same.
 fn make_socket(snmp_dir: &Path, seat: Seat, parsed: &Parsed) -> Result<Made, Exit> {
+    let name = seat.file("sock");
+    let made = local_socket::listen(snmp_dir, &name, group(parsed)?);
+    Ok((made, snmp_dir.join(name)))
+}
+
+/// The group of `-g`.
+fn group(parsed: &Parsed) -> Result<Option<u32>, Exit> {
     let group = options::value(parsed, 'g').map(|name| {
         let id = name.to_str().and_then(local_socket::group_id);
         let name = name.display();
         id.ok_or_else(|| Exit::failure(NAME, format_args!("there is no group {name}")))
     });
-    let name = seat.file("sock");
-    let made = local_socket::listen(snmp_dir, &name, group.transpose()?);
-    Ok((made, snmp_dir.join(name)))
+    group.transpose()
 }
 
 type Made = (io::Result<UnixListener>, PathBuf);
@@ -349,9 +369,8 @@ fn periods(parsed: &Parsed) -> Result<Periods, String> {
 }
 
 /// Makes sure that status files can be written, creating their directory if only that is missing:
-/// it often stands in memory and is gone after a start of the host. The file that is returned is
-/// locked, so that no other collector has the same place there.
-fn prepare(snmp_dir: &Path, config: &Config) -> Result<(Seat, File), Exit> {
+/// it often stands in memory and is gone after a start of the host.
+fn probe(snmp_dir: &Path) -> Result<(), Exit> {
     // Now and aloud, rather than at the first change of a status, when nobody listens any more.
     let probe = || {
         make_dirs(snmp_dir, 0o777)?;
@@ -360,13 +379,20 @@ fn prepare(snmp_dir: &Path, config: &Config) -> Result<(Seat, File), Exit> {
         place.create_scratch(PROBE_MODE)?;
         place.unlink()
     };
-    let dir = snmp_dir.display();
     probe().map_err(|error| {
+        let dir = snmp_dir.display();
         Exit::failure(
             NAME,
             format_args!("cannot write status files to {dir}: {error}"),
         )
-    })?;
+    })
+}
+
+/// Takes a place in the directory of the status files. The file that is returned is locked, so that
+/// no other collector has the same one.
+fn prepare(snmp_dir: &Path, config: &Config) -> Result<(Seat, File), Exit> {
+    probe(snmp_dir)?;
+    let dir = snmp_dir.display();
     let taken = ask_again(
         || seats::take(snmp_dir, config),
         || thread::sleep(LOCK_PAUSE),

@@ -250,6 +250,11 @@ impl Config {
         })
     }
 
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.families.is_empty()
+    }
+
     /// Where a source stands, for a person.
     pub fn place_of(&self, source: &SourceConfig) -> String {
         let file = self.files.get(usize::from(source.line.file));

@@ -9,8 +9,8 @@ use super::hook_event::{HookEvent, HookKind, HookNews};
 use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
-use super::{Generation, LocalCopy, OpenFile, Paths};
-use crate::collect::config::scratch_of;
+use super::{Generation, LocalCopy, OpenFile, PACKED_ENDINGS, Paths};
+use crate::collect::config::{scratch_of, with_ending};
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -373,11 +373,23 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             let path = self.name_with(mark, &suffix);
             // Only a hint. Somebody may take the name at any moment, so whoever gives it must not
             // overwrite.
-            if self.stat_path(&path)?.is_none() {
+            let is_free = self.stat_path(&path)?.is_none();
+            // What is set aside nobody is told to compress.
+            if is_free && (!mark.is_empty() || !self.is_packed(&path)?) {
                 return Ok((suffix, path));
             }
         }
         Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
+    }
+
+    /// Whether somebody has compressed a copy of this name, and would put another one in its place.
+    fn is_packed(&mut self, path: &Path) -> Result<bool, FileError> {
+        for ending in PACKED_ENDINGS {
+            if self.stat_path(&with_ending(path, ending))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {

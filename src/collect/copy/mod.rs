@@ -360,6 +360,9 @@ impl<F> LocalCopy<F> {
 /// The bytes moved at once when a part of a copy is set aside.
 const COPY_LEN: usize = 4096;
 
+/// What compressors put behind the name of a finished copy.
+pub const PACKED_ENDINGS: [&str; 4] = [".gz", ".xz", ".zst", ".bz2"];
+
 /// The directory that a file's name stands in.
 pub fn directory_of(file: &Path) -> &Path {
     match file.parent() {

@@ -216,6 +216,19 @@ fn two_rotations_within_a_second_keep_both_copies() {
 }
 
 #[test]
+fn a_name_under_which_a_copy_was_compressed_is_taken() {
+    for ending in PACKED_ENDINGS {
+        let (fixture, mut copy) = Fixture::streaming(7, b"two");
+        let packed = format!("/l/m.20261122132956{ending}");
+        fixture.disk.write(&packed, b"one, made small");
+        let rotated = fixture.with(|files| copy.rotate(classic(8), files));
+        rotated.unwrap();
+        assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
+        assert!(!fixture.disk.exists("/l/m.20261122132956"), "{ending}");
+    }
+}
+
+#[test]
 fn rotation_works_where_a_rename_cannot_refuse_to_overwrite() {
     let (fixture, mut copy) = Fixture::streaming(7, b"abc");
     fixture.disk.forbid_rename_new();
@@ -387,7 +400,7 @@ fn a_failing_call_loses_and_repeats_nothing() {
 fn a_vanished_rotated_copy_is_reported() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just after the local copy got its new name.
-    fixture.disk.die_at_call(10);
+    fixture.disk.die_at_call(10 + PACKED_ENDINGS.len() as u32);
     assert!(
         fixture
             .with(|files| copy.rotate(classic(8), files))
@@ -470,7 +483,7 @@ fn a_pointer_that_another_collector_has_written_meanwhile_is_not_gone_by() {
 fn a_name_taken_between_announcement_and_rename_is_not_overwritten() {
     let (mut fixture, mut copy) = Fixture::streaming(7, b"abc");
     // Die just before the rename, then let somebody take the announced name.
-    fixture.disk.die_at_call(9);
+    fixture.disk.die_at_call(9 + PACKED_ENDINGS.len() as u32);
     assert!(
         fixture
             .with(|files| copy.rotate(classic(8), files))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::families::FamilySlot;
 use super::resolver::Wanted;
 use super::slot::Slot;
-use super::{Collector, reaches, seats};
+use super::{Collector, seats};
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::view::summary::Count;
 use crate::sys;
@@ -25,10 +25,14 @@ impl Collector {
     /// SIGHUP: changed sources start anew, unchanged ones keep their connection. A faulty file
     /// changes nothing.
     pub(super) fn reload(&mut self) {
-        match self.read_config() {
-            Ok(config) => {
-                self.reaches = reaches(&self.options, &config);
-                if !self.fits_walls() || !self.makes_dirs(&config) {
+        let usable = self.read_config().and_then(|config| {
+            let reaches = self.prepare(&config)?;
+            Ok((config, reaches))
+        });
+        match usable {
+            Ok((config, reaches)) => {
+                self.reaches = reaches;
+                if !self.fits(&self.reaches) {
                     // The successor reads what was found sound just now, and reaches all of it.
                     return self.be_shut_out();
                 }

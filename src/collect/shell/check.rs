@@ -34,13 +34,16 @@ pub struct Options {
 pub struct Checking {
     options: Options,
     reactor: Reactor,
-    waiting: VecDeque<(SourceConfig, Option<SocketAddr>)>,
+    waiting: VecDeque<Waiting>,
     places: Vec<Option<Place>>,
     life: u16,
     now: Mono,
     good: usize,
     bad: usize,
 }
+
+/// A source, the address of its server, and its glob if it stands for many.
+type Waiting = (SourceConfig, Option<SocketAddr>, Option<Vec<u8>>);
 
 struct Place {
     config: SourceConfig,
@@ -68,9 +71,14 @@ impl Checking {
     /// Asks, and prints a line for each source in the order of the answers. Host names are looked
     /// up first, which may take a while.
     pub fn run(mut self, config: Config) -> io::Result<Outcome> {
-        for source in config.sources {
+        let sources = config.sources.into_iter().map(|source| (source, None));
+        let families = config.families.into_iter().map(|family| {
+            let asked = family.asked();
+            (family.source, Some(asked))
+        });
+        for (source, glob) in sources.chain(families) {
             let address = look_up(&source).first().copied();
-            self.waiting.push_back((source, address));
+            self.waiting.push_back((source, address, glob));
         }
         let mut buf = vec![0; CHUNK_LEN];
         self.now = clock::now().mono;
@@ -106,13 +114,13 @@ impl Checking {
             let next = self
                 .waiting
                 .iter()
-                .position(|(_, address)| is_free(address));
-            let Some((config, address)) = next.and_then(|at| self.waiting.remove(at)) else {
+                .position(|(_, address, _)| is_free(address));
+            let Some((config, address, glob)) = next.and_then(|at| self.waiting.remove(at)) else {
                 break;
             };
             self.life = (self.life + 1) & Token::LIFE_MAX;
             let mut place = Place {
-                probe: Probe::new(config.proto, self.now, self.options.wait_ms),
+                probe: Probe::new(config.proto, self.now, self.options.wait_ms).for_logs(glob),
                 config,
                 address,
                 connection: None,

@@ -21,6 +21,14 @@ pub enum Unusable {
     Unreadable(PathBuf, String),
     /// It was read, and this is wrong with it.
     Invalid(ConfigErrors),
+    /// It names no source any more, as a file that was emptied and not written yet.
+    Empty(PathBuf),
+    /// The source at this place is to have this copy, which the collector that is this process has.
+    Rivalled(String, PathBuf, u32),
+    /// Directories of new sources cannot be made, with a line for each.
+    Unmade(String),
+    /// A process has to take over, and none could, for this reason.
+    NoSuccessor(String),
 }
 
 impl fmt::Display for Unusable {
@@ -28,6 +36,16 @@ impl fmt::Display for Unusable {
         match self {
             Unusable::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
             Unusable::Invalid(errors) => errors.fmt(f),
+            Unusable::Empty(path) => write!(f, "{} names no source any more", path.display()),
+            Unusable::Rivalled(place, local, pid) => {
+                let local = local.display();
+                write!(
+                    f,
+                    "{place}: another collector, process {pid}, has the copy {local}"
+                )
+            }
+            Unusable::Unmade(lines) => f.write_str(lines),
+            Unusable::NoSuccessor(why) => write!(f, "no new process could take over: {why}"),
         }
     }
 }

@@ -84,10 +84,17 @@ impl HookRuns {
         self.unsettled.forget(&config.pointer);
     }
 
-    /// Takes note of what has come onto the list of a source.
-    pub(super) fn take_news(&mut self, index: u32, slot: &Slot, news: &HookNews, cx: &mut Cx<'_>) {
+    /// Takes note of what has come onto the list of a source. Tells whether another number of
+    /// events waits now.
+    pub(super) fn take_news(
+        &mut self,
+        index: u32,
+        slot: &mut Slot,
+        news: &HookNews,
+        cx: &mut Cx<'_>,
+    ) -> bool {
         if !news.is_new.get() {
-            return;
+            return false;
         }
         let config = slot.config();
         let mut trouble = None;
@@ -101,9 +108,11 @@ impl HookRuns {
             left.push(event.clone());
         }
         let mut is_unread = false;
+        let mut count = None;
         match slot.waiting_hooks(cx) {
             Ok(mut list) => {
                 list.retain(|event| !left.contains(event));
+                count = Some(list.len());
                 let server = config.server().to_string();
                 (self.hooks).set(&config.pointer, (index, &server), list, cx.now.mono);
             }
@@ -114,11 +123,12 @@ impl HookRuns {
         if let Some(error) = trouble.filter(|_| is_first) {
             (cx.events)(config, Event::Error(&SourceError::Files(error)));
         }
-        let count = news.dropped.get();
-        if count > 0 && self.hooks.may_tell(count, cx.now.mono) {
-            let program = &self.program;
+        let dropped = news.dropped.get();
+        if dropped > 0 && self.hooks.may_tell(dropped, cx.now.mono) {
+            let (program, count) = (&self.program, dropped);
             (cx.events)(config, Event::HooksDropped { program, count });
         }
+        count.is_some_and(|count| slot.note_hooks(count))
     }
 
     fn give_up(&mut self, journal: &mut Journal) {

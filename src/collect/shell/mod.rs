@@ -430,7 +430,8 @@ impl Collector {
         }
         slot.settle(self.reactor.registry(), index, &mut cx);
         if let Some(hooks) = &mut self.hooks {
-            hooks.take_news(index, slot, &news, &mut cx);
+            let is_other = hooks.take_news(index, slot, &news, &mut cx);
+            is_other.then(|| self.shown.note_news());
         }
         if slot.owes_hooks() {
             self.owing.push(index);

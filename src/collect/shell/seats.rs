@@ -1,11 +1,12 @@
 //! Several collectors with one SNMP_DIR: who has which seat, and what the others show.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::collect::config::{Config, SourceConfig};
@@ -42,11 +43,46 @@ pub fn take(snmp_dir: &Path, config: &Config) -> Result<Taken, (String, io::Erro
 
 /// Whether the collector that has a seat fetches nothing into a file of ours.
 fn is_another(snmp_dir: &Path, seat: Seat, config: &Config) -> bool {
-    let Ok(table) = Table::read(snmp_dir, seat) else {
-        return false;
-    };
     let ours = copies_of(config);
-    !table.rows.iter().any(|row| is_ours(row, &ours, config))
+    shared(snmp_dir, seat, &ours, config).is_ok_and(|copy| copy.is_none())
+}
+
+/// Another collector that runs, and is in the way.
+pub struct Rival {
+    /// Its process.
+    pub pid: u32,
+    /// A copy that it has, and that is to be ours; `None` where nobody knows what it has.
+    pub copy: Option<PathBuf>,
+}
+
+/// Who would be in the way of these sources, beside the collector with this seat. One of whom
+/// nobody knows anything is told of only where no other one is in the way.
+pub fn rival(snmp_dir: &Path, own: Seat, config: &Config) -> Option<Rival> {
+    let ours = copies_of(config);
+    let mut unknown = None;
+    for seat in Seat::all().filter(|seat| *seat != own) {
+        let Some(pid) = holder(snmp_dir, seat) else {
+            continue;
+        };
+        match shared(snmp_dir, seat, &ours, config) {
+            Ok(None) => {}
+            Err(_) => unknown = Some(Rival { pid, copy: None }),
+            Ok(copy) => return Some(Rival { pid, copy }),
+        }
+    }
+    unknown
+}
+
+/// The first copy in the table of a seat that is among these.
+fn shared(
+    snmp_dir: &Path,
+    seat: Seat,
+    ours: &BTreeSet<&[u8]>,
+    config: &Config,
+) -> io::Result<Option<PathBuf>> {
+    let table = Table::read(snmp_dir, seat)?;
+    let found = table.rows.iter().find(|row| is_ours(row, ours, config));
+    Ok(found.map(|row| PathBuf::from(OsStr::from_bytes(&row.local))))
 }
 
 /// Whether a source that is shown is one of ours.
@@ -110,8 +146,13 @@ pub fn claimed(snmp_dir: &Path, own: Seat) -> BTreeSet<String> {
 }
 
 fn is_taken(snmp_dir: &Path, seat: Seat) -> bool {
+    holder(snmp_dir, seat).is_some()
+}
+
+/// The process that has a seat, which is not ours: what it has locked must not be closed here.
+fn holder(snmp_dir: &Path, seat: Seat) -> Option<u32> {
     let file = Place::of(&snmp_dir.join(seat.file("lock"))).and_then(|place| place.open_write());
-    file.is_ok_and(|file| files::is_locked(&file))
+    file.ok().and_then(|file| files::locked_by(&file))
 }
 
 /// Removes the tables of seats that nobody has and whose sources are all ours by now.

@@ -42,6 +42,8 @@ pub struct Slot {
     named: Option<ServerIndex>,
     reported_error: bool,
     record: Record,
+    /// How many events wait for the operator's program.
+    hooks_waiting: u8,
 }
 
 /// What the addresses of a name mean for its source.
@@ -70,6 +72,7 @@ impl Slot {
             named: None,
             reported_error: true,
             record: Record::new(now.wall),
+            hooks_waiting: 0,
         }
     }
 
@@ -396,6 +399,12 @@ impl Slot {
         self.source.remove_hook(event, cx)
     }
 
+    /// Notes how many events wait for the operator's program; tells whether that is another number.
+    pub fn note_hooks(&mut self, count: usize) -> bool {
+        let count = u8::try_from(count).unwrap_or(u8::MAX);
+        std::mem::replace(&mut self.hooks_waiting, count) != count
+    }
+
     /// Whether something that is to be told waits for [`settle_hooks`](Self::settle_hooks).
     pub fn owes_hooks(&self) -> bool {
         self.source.owes_hooks()
@@ -445,6 +454,7 @@ impl Slot {
             next_try: next_try.map(until),
             losses: record.losses(),
             unverified: source.unverified().try_into().unwrap_or(u32::MAX),
+            hooks_waiting: self.hooks_waiting.into(),
             why: why.unwrap_or_default().into(),
             rotations: record.rotations(),
             healed: record.healed(),

@@ -53,7 +53,7 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         "{{\"box\":{},\"remote_file\":{},\"local_file\":{},\"state\":\"{}\",\"since\":{},\"held\":{},\
          \"behind\":{},\"last_byte\":{},\"last_contact\":{},\"next_try\":{},\"losses\":{},\
          \"unverified\":{},\"why\":{},\"rotations\":{},\"healed\":{},\"connections\":{},\"bytes\":{},\
-         \"address\":{}}}",
+         \"address\":{},\"hooks_waiting\":{}}}",
         Quoted(OneLine(&row.server)),
         Quoted(Escaped(&row.remote)),
         Quoted(Escaped(&row.local)),
@@ -72,6 +72,7 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         row.connections,
         row.bytes,
         Quoted(OneLine(&row.address)),
+        row.hooks_waiting,
     )
 }
 

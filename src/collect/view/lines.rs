@@ -76,6 +76,9 @@ impl fmt::Display for Line<'_> {
             };
             write!(f, "; {copies} not verified yet")?;
         }
+        if row.hooks_waiting > 0 {
+            write!(f, "; {} waiting for the hook", row.hooks_waiting)?;
+        }
         if row.state == State::Following {
             write!(f, "; holds {}", Bytes(row.held))?;
             if let Some(at) = row.last_byte {
@@ -112,6 +115,7 @@ mod tests {
             next_try: None,
             losses: 0,
             unverified: 0,
+            hooks_waiting: 0,
             why: "".into(),
             rotations: 0,
             healed: 0,
@@ -137,11 +141,12 @@ mod tests {
             behind: Some(155_000),
             losses: 1,
             unverified: 2,
+            hooks_waiting: 5,
             ..row()
         };
         assert_eq!(
             line(troubled),
-            "10.0.0.1 /var/log/m following for 2 h; 155 kB behind; 1 loss on record in /c/m.gaps; 2 copies not verified yet; holds 2.0 kB, last byte 3 s ago"
+            "10.0.0.1 /var/log/m following for 2 h; 155 kB behind; 1 loss on record in /c/m.gaps; 2 copies not verified yet; 5 waiting for the hook; holds 2.0 kB, last byte 3 s ago"
         );
         let failed = Row {
             state: State::Error,

@@ -72,6 +72,12 @@ pub const FAMILIES: &[Family] = &[
         value: |row| Some(row.unverified.into()),
     },
     Family {
+        name: "source_hooks_waiting",
+        kind: "gauge",
+        help: "Events that wait for the hook.",
+        value: |row| Some(row.hooks_waiting.into()),
+    },
+    Family {
         name: "source_rotations_total",
         kind: "counter",
         help: "Generations that were finished.",

@@ -88,7 +88,8 @@ impl Family {
                 (b'%', Some(b'p')) => {
                     bytes.next();
                     for &byte in path {
-                        if !byte.is_ascii_alphanumeric() && byte != b'/' {
+                        let is_plain = byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+                        if !is_plain && byte.is_ascii() {
                             text.push(b'\\');
                         }
                         text.push(byte);
@@ -186,8 +187,9 @@ impl Config {
             .iter()
             .zip(&before.files[before.exact()..])
         {
-            let was = before.families.get(member.family as usize);
-            let is = self.families.iter().position(|it| Some(it) == was);
+            let was = &before.families[member.family as usize];
+            let is_it = |it: &Family| it.key == was.key && it.value == was.value;
+            let is = self.families.iter().position(is_it);
             let is_new = self.index_of(&entry.path).is_none();
             if let Some(family) = is.filter(|_| is_new && entry.is_any()) {
                 self.add_member(entry.clone(), family as u32);

@@ -184,25 +184,15 @@ impl Families {
     }
 }
 
-/// The configuration with all logs of families that there are now, and a text for each family of
-/// how many these are. `trouble` hears what is wrong.
-pub fn settled<S: ReadStore>(
-    config: &Config,
-    store: &S,
-    trouble: &mut dyn FnMut(String),
-) -> (Config, Vec<String>) {
-    let mut config = config.clone();
-    let change = Families::default().settle(&mut config, store, Mono::default());
+/// Enters all logs of families that there are now. `trouble` hears what is wrong.
+pub fn settle<S: ReadStore>(config: &mut Config, store: &S, trouble: &mut dyn FnMut(String)) {
+    let change = Families::default().settle(config, store, Mono::default());
     change.troubles.into_iter().for_each(&mut *trouble);
-    let mut counts = Vec::new();
     for (number, family) in (0..).zip(&config.families) {
-        let (key, count) = (shown(family), config.count_of(number));
-        counts.push(format!("{key} finds logs: {count}"));
-        if count == 0 {
-            trouble(format!("{key} finds no log now"));
+        if config.count_of(number) == 0 {
+            trouble(format!("{} finds no log now", shown(family)));
         }
     }
-    (config, counts)
 }
 
 impl Families {
@@ -364,7 +354,7 @@ impl Round {
 }
 
 /// The key of a family, for a person.
-fn shown(family: &Family) -> String {
+pub fn shown(family: &Family) -> String {
     crate::wire::escape::Escaped(&family.key).to_string()
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::candidates::{Candidate, Candidates};
 use super::crowd::Reached;
-use super::families::settled;
+use super::families::{settle, shown};
 use super::findings::{Findings, Occasion};
 use super::journal::Journal;
 use super::query::{Query, open_regular};
@@ -22,16 +22,17 @@ use crate::wire::escape::Escaped;
 
 /// Calls `say` with a text of several lines for each log. Tells whether all that is to be read can
 /// be.
-pub fn list<S: ReadStore>(config: &Config, store: &S, say: &mut dyn FnMut(&str)) -> bool {
+pub fn list<S: ReadStore>(config: &mut Config, store: &S, say: &mut dyn FnMut(&str)) -> bool {
     let journal = Journal::new(0);
     let mut is_sound = true;
     let mut text = String::new();
-    let (config, counts) = &settled(config, store, &mut |trouble| {
+    settle(config, store, &mut |trouble| {
         is_sound = false;
         let _ = writeln!(text, "{trouble}");
     });
-    for count in counts {
-        let _ = writeln!(text, "{count}");
+    for (number, family) in (0..).zip(&config.families) {
+        let (key, count) = (shown(family), config.count_of(number));
+        let _ = writeln!(text, "{key} finds logs: {count}");
     }
     if !text.is_empty() {
         say(&text);
@@ -247,8 +248,8 @@ mod tests {
 
     fn listed(conf: &str, disk: &Fake) -> (String, bool) {
         let mut text = String::new();
-        let config = Config::parse(conf.as_bytes()).unwrap();
-        let is_sound = list(&config, disk, &mut |log| text += log);
+        let mut config = Config::parse(conf.as_bytes()).unwrap();
+        let is_sound = list(&mut config, disk, &mut |log| text += log);
         (text, is_sound)
     }
 

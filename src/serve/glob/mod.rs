@@ -12,7 +12,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN};
+use crate::limits::{GLOB_PATTERNS_MAX, GLOB_TEXT_MAX_LEN, PATH_MAX_LEN};
 
 pub use crate::wire::glob::matches;
 pub use walk::{Progress, TooMuch, Walk};
@@ -71,6 +71,18 @@ impl Patterns {
             false => text.into(),
         };
         Ok(Patterns { text })
+    }
+
+    /// Reads the glob of a client: one pattern, which costs little to compare with. Who asks is not
+    /// the operator.
+    pub fn parse_one(text: &[u8]) -> Result<Patterns, PatternError> {
+        if text.len() > PATH_MAX_LEN {
+            return Err(PatternError::TooLong);
+        }
+        match expand::patterns(text)?.len() {
+            1 => Ok(Patterns { text: text.into() }),
+            _ => Err(PatternError::TooMany),
+        }
     }
 
     /// Tells whether nothing can ever be found.

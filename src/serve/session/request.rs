@@ -78,11 +78,11 @@ pub(super) fn answer<S: ReadStore>(
 /// Begins to tell which logs there are.
 fn list<S: ReadStore>(request: &Request<'_>, cx: &Context<'_, S>) -> Phase<S::File> {
     let now = cx.now.mono;
-    match Patterns::parse(&request.name()) {
+    match Patterns::parse_one(&request.name()) {
         Ok(asked) => Phase::Listing(Box::new(List::new(asked, cx.store.boot(), now))),
-        Err(error) => {
-            let bad = Ending::BadRequest(BadRequest::Extension);
-            refusal(&error.to_string(), bad, now)
+        Err(_) => {
+            let bad = BadRequest::Glob;
+            refusal(&bad.to_string(), Ending::BadRequest(bad), now)
         }
     }
 }

@@ -429,12 +429,12 @@ pub fn bind(config: &Config) -> io::Result<Bound> {
 }
 
 /// Why logs could not be served to anybody now, a text for each that could not.
-pub fn troubles(config: &Config) -> impl Iterator<Item = String> + use<> {
+pub fn troubles(config: &mut Config) -> Vec<String> {
     let store = RealRead::new();
     let journal = Journal::new(0);
     let mut texts = Vec::new();
-    let (config, _) = find::families::settled(config, &store, &mut |trouble| texts.push(trouble));
-    journal.settle(&config, &store);
+    find::families::settle(config, &store, &mut |trouble| texts.push(trouble));
+    journal.settle(config, &store);
     let of_logs = (0..).zip(&config.files).filter_map(|(index, entry)| {
         let path = entry.path.display();
         match open_regular(&store, &journal.live_path(index, entry)) {
@@ -446,7 +446,7 @@ pub fn troubles(config: &Config) -> impl Iterator<Item = String> + use<> {
         }
     });
     texts.extend(of_logs);
-    texts.into_iter()
+    texts
 }
 
 /// Of a log whose path is a mount.
@@ -455,7 +455,7 @@ const MOUNTED_ALONE: &str =
 
 /// Calls `say` with what the globs of each log find, and what it is taken for. Tells whether all
 /// that is to be read can be.
-pub fn list(config: &Config, say: &mut dyn FnMut(&str)) -> bool {
+pub fn list(config: &mut Config, say: &mut dyn FnMut(&str)) -> bool {
     find::list::list(config, &RealRead::new(), say)
 }
 

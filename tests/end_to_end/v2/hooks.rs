@@ -18,6 +18,12 @@ use crate::common::walls;
 /// What every hook here notes, in a directory that the collector itself cannot write to.
 const NOTE: &str = "note() { echo \"$1$FETCHLOGS_EVENT ${FETCHLOGS_FILE##*/} $FETCHLOGS_BYTES $FETCHLOGS_MD5\" >>told; }";
 
+/// One that begins and then waits for a file.
+const PATIENT_HOOK: &str = "
+    echo begun $FETCHLOGS_EVENT >>told
+    while ! test -e go; do sleep 0.02; done
+    echo done $FETCHLOGS_EVENT >>told";
+
 fn told(pair: &Pair) -> String {
     text_of(&pair.path("told"))
 }
@@ -35,6 +41,17 @@ fn expect_none_left(pair: &mut Pair) {
     pair.until(|pair| match text_of(&list_of(pair)) {
         list if list.is_empty() => Ok(()),
         list => Err(format!("this waits: {list}")),
+    });
+}
+
+/// Waits until the table says that so many wait.
+fn expect_waiting(pair: &mut Pair, count: usize) {
+    pair.until(|pair| {
+        let table = text_of(&pair.path("status/.fetch_logs.table"));
+        match table.contains(&format!("\t{count}\n#collector")) {
+            true => Ok(()),
+            false => Err(table),
+        }
     });
 }
 
@@ -197,6 +214,7 @@ fn what_waits_outlives_the_collector() {
     pair.expect_verified("m", &log.written);
     let waits = text_of(&list_of(&pair));
     assert_eq!(waits.lines().count(), 4, "{waits}");
+    expect_waiting(&mut pair, 4);
     pair.kill_collector();
     fs::write(pair.path("go"), "").unwrap();
     pair.start_collector();
@@ -204,6 +222,7 @@ fn what_waits_outlives_the_collector() {
         expect_told(&mut pair, &format!("verified {}", md5_of(bytes)));
     }
     expect_none_left(&mut pair);
+    expect_waiting(&mut pair, 0);
     assert_eq!(told(&pair).lines().count(), 4);
 }
 
@@ -230,11 +249,7 @@ fn a_loss_is_told_and_one_by_classic_too() {
 
 #[test]
 fn a_successor_goes_on_with_what_its_predecessor_has_begun() {
-    const HOOK: &str = "
-        echo begun $FETCHLOGS_EVENT >>told
-        while ! test -e go; do sleep 0.02; done
-        echo done $FETCHLOGS_EVENT >>told";
-    let (mut pair, mut log) = start(Options::brisk().with_hook(HOOK));
+    let (mut pair, mut log) = start(Options::brisk().with_hook(PATIENT_HOOK));
     if !walls::are_there() {
         return skipped("this kernel has no Landlock");
     }
@@ -301,11 +316,7 @@ fn what_is_healed_and_what_cannot_be_is_told() {
 
 #[test]
 fn a_list_that_cannot_be_written_is_no_reason_to_run_anything_twice() {
-    const HOOK: &str = "
-        echo begun $FETCHLOGS_EVENT >>told
-        while ! test -e go; do sleep 0.02; done
-        echo done $FETCHLOGS_EVENT >>told";
-    let (mut pair, mut log) = start(Options::brisk().with_hook(HOOK));
+    let (mut pair, mut log) = start(Options::brisk().with_hook(PATIENT_HOOK));
     rotate(&mut log);
     expect_told(&mut pair, "begun rotated");
     pair.expect_verified("m", &log.written);

@@ -29,6 +29,11 @@ fn check_server(config: &server_config::Config) {
         assert!(entry.path.is_absolute());
         assert_eq!(config.index_of(&entry.path), indices.next());
     }
+    for family in &config.families {
+        let entry = family.entry(Path::new("/x/y*[z")).unwrap();
+        assert!(entry.patterns.is_empty() || entry.patterns != family.logs);
+        assert!(family.roots().iter().all(|root| root.is_absolute()));
+    }
 }
 
 /// The collector's configuration, its relative paths below a directory.
@@ -46,6 +51,13 @@ fn check_collector(config: &collector_config::Config) {
         assert!(!source.remote.is_empty());
         // No two sources write into one file.
         assert!(files.insert(&source.local) && files.insert(&source.pointer));
+    }
+    for family in &config.families {
+        // Where a box tells of the glob itself, that is a log like any other.
+        if let Ok(member) = family.member(&family.source.remote) {
+            assert_eq!(member, family.source);
+        }
+        assert!(config.root.is_some());
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::script::Script;
 use crate::inside::fake::Fake;
-use crate::serve::glob::{Patterns, Progress, Walk, matches};
+use crate::serve::glob::{Patterns, Progress, Walk, matches, uncompressed};
 
 /// Steps of one walk. The directories here hold a dozen names, and a pattern goes no deeper than
 /// its text; twice as many patterns as there may be would come nowhere near.
@@ -123,7 +123,12 @@ fn walk(patterns: &Patterns, disk: &Fake) {
     let (first, names) = (found(&mut walk, disk), disk.names());
     walk.restart();
     assert_eq!(found(&mut walk, disk), first);
+    let finds = patterns.finder();
     for path in &first {
+        // The names of what was compressed are found by what stands before their ending.
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let before = uncompressed(bytes).unwrap_or(bytes);
+        assert!(finds(bytes) || finds(before), "{}", path.display());
         let text = path.display().to_string();
         let is_above = |name: &String| Path::new(name).starts_with(path);
         let is_there = names.iter().any(is_above) || text.contains(['.', '\u{fffd}']);

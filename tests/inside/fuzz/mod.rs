@@ -11,6 +11,7 @@ mod archive;
 mod configs;
 mod files;
 mod globs;
+mod lists;
 mod names;
 mod script;
 mod session;
@@ -25,7 +26,7 @@ mod replay;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders in `tests/fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("request", wire::request),
     ("answer", wire::answer),
     ("receiver", wire::receiver),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("collector_config", configs::collector),
     ("globs", globs::globs),
     ("names", names::names),
+    ("lists", lists::lists),
     #[cfg(feature = "gz")]
     ("archive", archive::archive),
     #[cfg(not(feature = "gz"))]

@@ -2,6 +2,7 @@
 
 use super::claims::{Claims, Taken};
 use super::name_of;
+use super::pace::Pace;
 use crate::collect::config::SourceConfig;
 use crate::collect::config::family::FamilyConfig;
 use crate::collect::family::Logs;
@@ -27,12 +28,14 @@ impl Collector {
         };
         slot.leaving.retain(|(path, _)| !is_told(&logs.paths, path));
         slot.refused.retain(|path| is_told(&logs.paths, path));
+        let now = self.now.mono;
         let mut is_cut = logs.is_cut;
+        slot.more_at = None;
         if !is_cut {
             for path in &slot.members {
                 let is_leaving = slot.leaving.iter().any(|(leaving, _)| leaving == path);
                 if !is_told(&logs.paths, path) && !is_leaving {
-                    let at = self.now.mono.plus_ms(LEAVE_MS);
+                    let at = now.plus_ms(LEAVE_MS);
                     slot.leaving.push((path.clone(), at));
                 }
             }
@@ -45,30 +48,38 @@ impl Collector {
             let mut claims = Claims::of(slots.map(Slot::config));
             for path in new {
                 if slot.members.len() + added.len() >= MEMBERS_MAX {
-                    is_cut = true;
+                    // There is room again when those that are gone have left.
+                    is_cut |= slot.leaving.is_empty();
+                    slot.more_at = Some(now.plus_ms(LEAVE_MS)).filter(|_| !is_cut);
                     break;
                 }
-                match self.source_for(&slot.config, path, &mut claims) {
-                    Ok(source) => added.push(source),
+                let known = |list: &[Box<[u8]>]| list.binary_search_by(|it| (**it).cmp(path));
+                match source_for(&slot.config, path, &mut claims) {
+                    Ok(source) if slot.pace.take(now).is_some() => {
+                        conf::make_dir_of(&source, &mut |what| self.journal.complain(&what));
+                        added.push(source);
+                    }
+                    Ok(_) => {
+                        slot.more_at = Some(slot.pace.next());
+                        break;
+                    }
                     Err(why) => {
-                        if let Err(at) = slot.refused.binary_search_by(|known| (**known).cmp(path))
-                            && !why.is_empty()
-                        {
+                        if let (Err(at), false) = (known(&slot.refused), why.is_empty()) {
                             slot.refused.insert(at, path.into());
                             let (name, path) = (name_of(&slot.config), Escaped(path));
                             let what = format!("{name}: the box tells of {path}: {why}");
-                            self.journal.complain(&OneLine(&what));
+                            self.tell(&mut slot.telling, &what);
                         }
                     }
                 }
             }
         }
-        if is_cut && !std::mem::replace(&mut slot.is_cut_told, is_cut) {
+        if is_cut && !slot.is_cut_told {
             let what = format!(
                 "{}: the box has more than {MEMBERS_MAX} logs: the others are not fetched",
                 name_of(&slot.config)
             );
-            self.journal.complain(&OneLine(&what));
+            self.tell(&mut slot.telling, &what);
         }
         slot.is_cut_told = is_cut;
         for source in &added {
@@ -95,27 +106,27 @@ impl Collector {
         self.add_sources(added);
     }
 
-    /// The source for a log of which a box has told, or why there is none: empty where it has one
-    /// already, by another line.
-    fn source_for(
-        &mut self,
-        config: &FamilyConfig,
-        path: &[u8],
-        claims: &mut Claims,
-    ) -> Result<SourceConfig, String> {
-        let source = config
-            .member(path)
-            .map_err(|odd| format!("it is refused: {odd}"))?;
-        match claims.take(&source) {
-            Ok(()) => {}
-            Err(Taken::Log) => return Err(String::new()),
-            Err(Taken::File) => {
-                let local = source.local.display();
-                return Err(format!("it is refused: {local} is the file of another log"));
-            }
+    /// Takes those for which it was too early.
+    pub(super) fn let_come(&mut self, index: u32) {
+        let Some(slot) = self.families.get_mut(index as usize) else {
+            return;
+        };
+        if slot.more_at.is_some_and(|at| at <= self.now.mono) {
+            let logs = slot.family.logs().clone();
+            self.take_list(index, &logs);
         }
-        conf::make_dir_of(&source, &mut |what| self.journal.complain(&what));
-        Ok(source)
+    }
+
+    /// Says what a box can bring about, as often as that may be.
+    fn tell(&mut self, pace: &mut Pace, what: &str) {
+        match pace.take(self.now.mono) {
+            Some(0) => {
+                let more = "what follows of that kind is told once a minute";
+                self.journal.complain(&OneLine(&format!("{what}; {more}")));
+            }
+            Some(_) => self.journal.complain(&OneLine(what)),
+            None => {}
+        }
     }
 
     /// Begins to follow some logs more. All others go on as they are.
@@ -193,6 +204,26 @@ impl Collector {
         }
         if is_any {
             self.note_sources();
+        }
+    }
+}
+
+/// The source for a log of which a box has told, or why there is none: empty where it has one
+/// already, by another line.
+fn source_for(
+    config: &FamilyConfig,
+    path: &[u8],
+    claims: &mut Claims,
+) -> Result<SourceConfig, String> {
+    let source = config
+        .member(path)
+        .map_err(|odd| format!("it is refused: {odd}"))?;
+    match claims.take(&source) {
+        Ok(()) => Ok(source),
+        Err(Taken::Log) => Err(String::new()),
+        Err(Taken::File) => {
+            let local = source.local.display();
+            Err(format!("it is refused: {local} is the file of another log"))
         }
     }
 }

@@ -3,10 +3,12 @@
 
 mod claims;
 mod lists;
+mod pace;
 
 use std::ops::ControlFlow::{Break, Continue};
 
 use self::claims::Claims;
+use self::pace::Pace;
 use super::statuses::Statuses;
 use super::{Collector, FAMILIES, conf};
 use crate::collect::config::family::FamilyConfig;
@@ -15,7 +17,7 @@ use crate::collect::error::SourceError;
 use crate::collect::family::{Family, Trouble, Waits};
 use crate::collect::source::Closed;
 use crate::collect::status::ServerIndex;
-use crate::limits::{MEMBERS_MAX, TURN_BYTES_MAX};
+use crate::limits::{MEMBER_EACH_MS, MEMBERS_MAX, REFUSED_EACH_MS, REFUSED_TOLD, TURN_BYTES_MAX};
 use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::token::Token;
 use crate::reactor::{self, Rest};
@@ -37,6 +39,12 @@ pub struct FamilySlot {
     leaving: Vec<(Box<[u8]>, Mono)>,
     /// Those that have no source, and that was told.
     refused: Vec<Box<[u8]>>,
+    /// How many more may come.
+    pace: Pace,
+    /// Some wait for that until this moment.
+    more_at: Option<Mono>,
+    /// How many more refusals are told.
+    telling: Pace,
     told: String,
     is_cut_told: bool,
     servers: [Option<ServerIndex>; 2],
@@ -54,6 +62,9 @@ impl FamilySlot {
             members: Vec::new(),
             leaving: Vec::new(),
             refused: Vec::new(),
+            pace: Pace::new(MEMBERS_MAX, MEMBER_EACH_MS, now),
+            more_at: None,
+            telling: Pace::new(REFUSED_TOLD, REFUSED_EACH_MS, now),
             told: String::new(),
             is_cut_told: false,
             servers: [None; 2],
@@ -68,7 +79,8 @@ impl FamilySlot {
 
     fn poll_timeout(&self) -> Mono {
         let leaving = self.leaving.iter().map(|(_, at)| *at);
-        leaving.fold(self.family.poll_timeout(), Mono::min)
+        let others = leaving.chain(self.more_at);
+        others.fold(self.family.poll_timeout(), Mono::min)
     }
 
     fn is_in_error(&self) -> bool {
@@ -123,6 +135,7 @@ impl FamilySlot {
             next_try: None,
             losses: 0,
             unverified: 0,
+            hooks_waiting: 0,
             why: OneLine(&why).to_string().into(),
             rotations: 0,
             healed: 0,
@@ -232,6 +245,7 @@ impl Collector {
     pub(super) fn turn_over_families(&mut self, due: Mono) {
         while let Some(index) = self.family_deadlines.pop_due(due) {
             self.let_leave(index);
+            self.let_come(index);
             self.drive_family(index, &mut |_, _| Rest::None);
         }
         for _ in 0..self.families_ready.len() {

@@ -25,6 +25,7 @@ impl Sources for Plain {
             next_try: None,
             losses: 0,
             unverified: 0,
+            hooks_waiting: 0,
             why: "".into(),
             rotations: 0,
             healed: 0,

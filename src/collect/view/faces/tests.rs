@@ -25,6 +25,7 @@ fn row(place: usize) -> Row<'static> {
         next_try: None,
         losses: u32::from(place.is_multiple_of(7)),
         unverified: 1,
+        hooks_waiting: 0,
         why: WHY.into(),
         rotations: 2,
         healed: 3,

@@ -18,6 +18,7 @@ fn row(server: &str, state: State) -> Row<'static> {
         next_try: None,
         losses: 0,
         unverified: 0,
+        hooks_waiting: 0,
         why: if state == State::Error {
             "cannot connect: \u{1b}[31mrefused \u{6771}\u{4eac} "
                 .repeat(9)
