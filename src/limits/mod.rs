@@ -31,6 +31,10 @@ pub const SUCCESSORS_MS: u64 = 60_000;
 /// Milliseconds after which a process that could not take over is started once more.
 pub const SUCCESSOR_RETRY_MS: u64 = 10_000;
 
+/// Most that a helper hands on of a file, which may be any: a whole configuration, with the names
+/// of its files. What is longer is refused by whoever gets it.
+pub const HELPER_FILE_MAX_LEN: usize = 64 * 1024 * 1024;
+
 /// How long a daemon waits for its helper process: it serves nobody meanwhile.
 pub const HELPER_TIMEOUT_MS: u64 = 3_000;
 
@@ -67,6 +71,10 @@ const _: () = assert!(TURN_BYTES_MAX >= CHUNK_LEN);
 /// Longest time that can be configured: a day. More is a typing error, and milliseconds stay far
 /// from overflow.
 pub const PERIOD_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Longest configuration, with all that it includes: ten times what ten thousand lines take. A file
+/// may be sparse, and have gigabytes.
+pub const CONFIG_MAX_LEN: usize = 16 * 1024 * 1024;
 
 /// Most files that one configuration of the collector consists of.
 pub const CONFIG_FILES_MAX: usize = 4096;

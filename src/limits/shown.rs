@@ -35,6 +35,13 @@ pub const TABLE_EACH_US: u64 = 500;
 /// How old the table may be while its collector runs: the same as for a status file.
 pub const TABLE_STALE_MS: u64 = 120_000;
 
+/// Most rows of the table of another collector that are read: it would need two descriptors for
+/// each of its sources. Anybody may write a table where the directory is for everybody.
+pub const TABLE_ROWS_MAX: u32 = 100_000;
+
+/// Longest table that is read: ten thousand sources with the longest names, and more.
+pub const TABLE_MAX_LEN: u64 = 64 * 1024 * 1024;
+
 /// How often `status -w` looks.
 pub const WATCH_MS: u64 = 1_000;
 

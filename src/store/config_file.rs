@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::CONFIG_MAX_LEN;
 use crate::sys::outside::Outside;
 use crate::sys::{error_saying, files};
 
@@ -71,23 +72,32 @@ fn parse_file<T, F: Display>(
     parse: impl FnOnce(&[u8]) -> Result<T, F>,
 ) -> Result<T, Unusable> {
     let text = opened
-        .and_then(read_whole)
+        .and_then(|file| read_whole(file, CONFIG_MAX_LEN))
         .map_err(|error| Unusable::Unreadable(path.to_path_buf(), error))?;
     parse(&text).map_err(|faults| Unusable::Invalid(path.to_path_buf(), faults.to_string()))
 }
 
-/// All of it, if it is a regular file.
-pub fn read_whole(file: File) -> io::Result<Vec<u8>> {
+/// All of it, if it is a regular file of no more than so many bytes.
+pub fn read_whole(file: File, max_len: usize) -> io::Result<Vec<u8>> {
+    let failed = |text| Err(error_saying(io::ErrorKind::Other, text));
     // By descriptor and not by path, so that what is looked at is what is read.
-    if !file.metadata()?.is_file() {
-        return Err(error_saying(
-            io::ErrorKind::Other,
-            "it is not a regular file",
-        ));
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return failed("it is not a regular file");
     }
-    // No bound on the size: whoever can write this file can stop the daemon in simpler ways.
-    files::read_small(&file, usize::MAX)
+    let too_long = "a configuration has 16 MiB at most, with all that it includes";
+    if found.len() > max_len as u64 {
+        return failed(too_long);
+    }
+    // It may grow.
+    let text = files::read_small(&file, max_len + 1)?;
+    match text.len() > max_len {
+        true => failed(too_long),
+        false => Ok(text),
+    }
 }
+
+const _: () = assert!(CONFIG_MAX_LEN == 16 << 20, "as it is said");
 
 #[cfg(test)]
 mod tests {
@@ -121,6 +131,25 @@ mod tests {
             assert_eq!(
                 unusable.to_string(),
                 format!("cannot read {name}: it is not a regular file")
+            );
+        }
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_refused_unread() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("conf");
+        let file = File::create(&path).unwrap();
+        let error_at = |len: usize| {
+            file.set_len(len as u64).unwrap();
+            let read = read(&path, |text| Ok::<_, &str>(text.len()));
+            read.map_err(|unusable| unusable.to_string())
+        };
+        assert_eq!(error_at(CONFIG_MAX_LEN).unwrap(), CONFIG_MAX_LEN);
+        for len in [CONFIG_MAX_LEN + 1, 3 << 30] {
+            let text = error_at(len).unwrap_err();
+            assert!(
+                text.ends_with("a configuration has 16 MiB at most, with all that it includes")
             );
         }
     }

@@ -22,7 +22,7 @@ use super::pidfile::PidFile;
 use super::process::{detach, set_process_name, wait_for};
 use super::signals::{Signal, Signals};
 use super::{cvt, error_saying, files, once_more, platform};
-use crate::limits::{HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
+use crate::limits::{HELPER_FILE_MAX_LEN, HELPER_TIMEOUT_MS, SUCCESSOR_RETRY_MS, SUCCESSORS_MS};
 
 /// The way to the helper. When the first process ends, the helper and every successor do.
 pub struct Outside {
@@ -520,5 +520,5 @@ fn in_memory(file: File) -> io::Result<File> {
     if !file.metadata()?.is_file() {
         return Ok(file);
     }
-    platform::file_in_memory(&files::read_small(&file, usize::MAX)?)
+    platform::file_in_memory(&files::read_small(&file, HELPER_FILE_MAX_LEN)?)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, fcntl_lock, mknodat};
 use rustix::process::geteuid;
 
-use super::common::collector::{Place, REMOTE};
+use super::common::collector::{Place, REMOTE, Signal};
 use super::common::scripted::Scripted;
 use super::common::skipped::skipped;
 use super::common::wait::for_a_while;
@@ -134,4 +134,53 @@ fn a_lock_for_reading_keeps_nobody_from_writing() {
     call.send("O 7\nabc");
     place.wait_for("log", b"abc");
     drop(held);
+}
+
+/// Whoever is first: a lock of another user cannot be asked, and his table says what he fetches.
+#[test]
+fn a_collector_of_another_user_has_a_seat_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let [first, second] = [120, 121].map(Scripted::numbered);
+    let place = Place::new();
+    for dir in ["snmp", "theirs"] {
+        fs::create_dir_all(place.path(dir)).unwrap();
+    }
+    fs::set_permissions(place.path("."), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place.path("snmp"), Permissions::from_mode(0o1777)).unwrap();
+    chown(place.path("theirs"), Some(OTHER), Some(OTHER)).unwrap();
+    let user = format!("{OTHER}:{OTHER}");
+    place.configure(&[place.line(first.address(), REMOTE, "log")]);
+    let ours = place.start(&[]);
+    let mut call = first.accept();
+    call.send("O 7\nabc");
+    place.wait_for_status("127.0.0.120", "OK\n");
+
+    // Who is to have the same copy does not start.
+    let mut other = place.start(&["-u", &user]);
+    assert!(!other.wait().success());
+    let told = other.err.wait_for("cannot lock ");
+    assert!(
+        told.contains(".fetch_logs.lock: Permission denied"),
+        "{told}"
+    );
+
+    place.configure(&[place.line(second.address(), REMOTE, "theirs/log")]);
+    let other = place.start(&["-u", &user]);
+    let mut other_call = second.accept();
+    other_call.send("O 7\nabc");
+    place.wait_for_status("127.0.0.121", "OK\n");
+    assert!(place.path("snmp/.fetch_logs.2.sock").exists());
+
+    // Nor has he it at HUP; nor do we give up what is his.
+    place.configure(&[
+        place.line(second.address(), REMOTE, "theirs/log"),
+        place.line(first.address(), REMOTE, "log"),
+    ]);
+    other.signal(Signal::HUP);
+    other.err.wait_for("has the copy ");
+    ours.signal(Signal::HUP);
+    ours.err.wait_for("has the copy ");
+    assert!(call.is_held() && other_call.is_held());
 }

@@ -406,6 +406,12 @@ fn prepare(snmp_dir: &Path, config: &Config) -> Result<(Seat, File), Exit> {
             NAME,
             format_args!("another collector, process {pid}, writes status files to {dir}"),
         ),
+        Taken::Unknown(pid, table, error) => Exit::failure(
+            NAME,
+            format_args!(
+                "another collector, process {pid}, writes status files to {dir}, and its table {table} cannot be read: {error}"
+            ),
+        ),
         Taken::Full => Exit::failure(
             NAME,
             format_args!("no more collectors can write status files to {dir}"),
@@ -422,7 +428,7 @@ fn ask_again<E>(
 ) -> Result<Taken, E> {
     for _ in 0..LOCK_PAUSES {
         match take() {
-            Ok(Taken::Same(_)) => pause(),
+            Ok(Taken::Same(_) | Taken::Unknown(..)) => pause(),
             result => return result,
         }
     }

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::collect::config::{Config, ConfigErrors, Found, SourceConfig, Texts};
+use crate::limits::CONFIG_MAX_LEN;
 use crate::store::config_file;
 use crate::sys::files;
 use crate::sys::outside::Outside;
@@ -71,8 +72,9 @@ pub fn read_again(conf: &Path, dir: &Path, outside: Option<&Outside>) -> Result<
 
 /// CONF and what belongs to it, as it is now.
 pub fn gather(conf: &Path) -> Texts {
+    let mut room = CONFIG_MAX_LEN;
     Texts::gather(conf, &mut |path| {
-        find(path).unwrap_or_else(|error| Found::Failed(error.to_string()))
+        find(path, &mut room).unwrap_or_else(|error| Found::Failed(error.to_string()))
     })
 }
 
@@ -149,12 +151,15 @@ fn parse(conf: &Path, dir: &Path, texts: &Texts) -> Result<Config, Unusable> {
     }
 }
 
-fn find(path: &Path) -> io::Result<Found> {
+/// What is there, if there is room for it beside what was found before.
+fn find(path: &Path, room: &mut usize) -> io::Result<Found> {
     let file = config_file::open(path)?;
-    match file.metadata()?.is_dir() {
-        true => Ok(Found::Dir(names_in(path)?)),
-        false => Ok(Found::File(config_file::read_whole(file)?)),
+    if file.metadata()?.is_dir() {
+        return Ok(Found::Dir(names_in(path)?));
     }
+    let text = config_file::read_whole(file, *room)?;
+    *room -= text.len();
+    Ok(Found::File(text))
 }
 
 /// The files of a directory that are meant: `*.conf`, but for hidden ones, in the order of names.
@@ -176,6 +181,8 @@ fn names_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::sys::testing::make_fifo;
 
@@ -221,6 +228,26 @@ mod tests {
         assert!(text.starts_with(&expected), "{text}");
         let text = read(&none, Path::new("/")).unwrap_err().to_string();
         assert!(text.starts_with(&format!("cannot read {}: ", none.display())));
+    }
+
+    #[test]
+    fn all_files_together_have_a_longest_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let [conf, part, more] = ["conf", "part", "more"].map(|name| dir.path().join(name));
+        fs::write(&conf, "a 19 /r /l /p\ninclude part\ninclude more\n").unwrap();
+        let text = |len: usize| "#".repeat(len);
+        fs::write(&part, text(CONFIG_MAX_LEN / 2)).unwrap();
+        fs::write(&more, text(CONFIG_MAX_LEN / 2 - 40)).unwrap();
+        assert_eq!(read(&conf, Path::new("/")).unwrap().sources.len(), 1);
+        for len in [CONFIG_MAX_LEN / 2, 3 << 30] {
+            File::create(&more).unwrap().set_len(len as u64).unwrap();
+            let text = read(&conf, Path::new("/")).unwrap_err().to_string();
+            let (conf, more) = (conf.display(), more.display());
+            let expected = format!(
+                "{conf}:3:9: cannot read what belongs to it: {more}: a configuration has 16 MiB at most, with all that it includes"
+            );
+            assert_eq!(text, expected);
+        }
     }
 
     #[test]

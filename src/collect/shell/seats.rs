@@ -1,55 +1,72 @@
 //! Several collectors with one SNMP_DIR: who has which seat, and what the others show.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::collect::config::{Config, SourceConfig};
+use crate::limits::{TABLE_MAX_LEN, TABLE_ROWS_MAX};
 use crate::sys::trusted::{self, Place};
 use crate::sys::{error_saying, files};
 use crate::wire::seat::Seat;
-use crate::wire::table::{self, Collector, Row};
+use crate::wire::table::{Collector, Line, Reader, Row};
 
 /// A try to take a seat.
 #[derive(Debug)]
 pub enum Taken {
     /// It is ours for as long as the file is open, and no other one of the process is.
     Seat(Seat, File),
-    /// This process fetches the same, or nobody knows what.
+    /// This process fetches the same.
     Same(u32),
+    /// This process fetches nobody knows what, since its table cannot be read.
+    Unknown(u32, String, io::Error),
     /// Collectors have all seats.
     Full,
 }
 
-/// Takes the first seat that is free. Fails with what cannot be locked.
+/// Takes the first seat that is free. Fails with what cannot be locked. That of another user is
+/// passed over, if its table says that nothing of ours is fetched there.
 pub fn take(snmp_dir: &Path, config: &Config) -> Result<Taken, (String, io::Error)> {
+    let ours = copies_of(config);
     for seat in Seat::all() {
         let path = snmp_dir.join(seat.file("lock"));
         let failed = |error| (path.display().to_string(), error);
-        let file = open_lock(&path).map_err(failed)?;
-        match files::try_lock(&file).map_err(failed)? {
-            None => return Ok(Taken::Seat(seat, file)),
-            Some(pid) if !is_another(snmp_dir, seat, config) => return Ok(Taken::Same(pid)),
-            Some(_) => {}
+        let pid = match open_lock(&path) {
+            Ok(file) => match files::try_lock(&file).map_err(failed)? {
+                None => return Ok(Taken::Seat(seat, file)),
+                Some(pid) => pid,
+            },
+            Err(error) if is_closed(&error) => match shared(snmp_dir, seat, &ours, config) {
+                Ok(None) => continue,
+                _ => return Err(failed(error)),
+            },
+            Err(error) => return Err(failed(error)),
+        };
+        match shared(snmp_dir, seat, &ours, config) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(Taken::Same(pid)),
+            Err(error) => {
+                let table = snmp_dir.join(seat.file("table"));
+                return Ok(Taken::Unknown(pid, table.display().to_string(), error));
+            }
         }
     }
     Ok(Taken::Full)
 }
 
-/// Whether the collector that has a seat fetches nothing into a file of ours.
-fn is_another(snmp_dir: &Path, seat: Seat, config: &Config) -> bool {
-    let ours = copies_of(config);
-    shared(snmp_dir, seat, &ours, config).is_ok_and(|copy| copy.is_none())
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied
 }
 
 /// Another collector that runs, and is in the way.
 pub struct Rival {
-    /// Its process.
+    /// Its process; 0 where that cannot be told.
     pub pid: u32,
     /// A copy that it has, and that is to be ours; `None` where nobody knows what it has.
     pub copy: Option<PathBuf>,
@@ -80,9 +97,13 @@ fn shared(
     ours: &BTreeSet<&[u8]>,
     config: &Config,
 ) -> io::Result<Option<PathBuf>> {
-    let table = Table::read(snmp_dir, seat)?;
-    let found = table.rows.iter().find(|row| is_ours(row, ours, config));
-    Ok(found.map(|row| PathBuf::from(OsStr::from_bytes(&row.local))))
+    let mut found = None;
+    each_row(snmp_dir, seat, &mut |row| {
+        if found.is_none() && is_ours(&row, ours, config) {
+            found = Some(PathBuf::from(OsStr::from_bytes(&row.local)));
+        }
+    })?;
+    Ok(found)
 }
 
 /// Whether a source that is shown is one of ours.
@@ -97,14 +118,17 @@ pub fn remembered(snmp_dir: &Path, own: Seat, config: &Config) -> Vec<Row<'stati
     if config.families.is_empty() {
         return Vec::new();
     }
-    let Ok(mut table) = Table::read(snmp_dir, own) else {
-        return Vec::new();
-    };
-    table.rows.retain(|row| {
+    let mut rows = Vec::new();
+    let read = each_row(snmp_dir, own, &mut |row| {
         let mut families = config.families.iter();
-        families.any(|family| family.has(&row.server, &row.remote, &row.local))
+        if families.any(|family| family.has(&row.server, &row.remote, &row.local)) {
+            rows.push(row.into_owned());
+        }
     });
-    table.rows
+    match read {
+        Ok(_) => rows,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Adds the logs that collectors with this directory follow, and that boxes have told of.
@@ -140,9 +164,12 @@ fn copies_of(config: &Config) -> BTreeSet<&[u8]> {
 
 /// The status files that are other collectors', of those that run beside the one with this seat.
 pub fn claimed(snmp_dir: &Path, own: Seat) -> BTreeSet<String> {
-    let others = Seat::all().filter(|seat| *seat != own && is_taken(snmp_dir, *seat));
-    let tables = others.filter_map(|seat| Table::read(snmp_dir, seat).ok());
-    tables.flat_map(|table| table.status_files()).collect()
+    let mut names = BTreeSet::new();
+    for seat in Seat::all().filter(|seat| *seat != own && is_taken(snmp_dir, *seat)) {
+        // Of one that cannot be read to its end, too.
+        let _ = each_row(snmp_dir, seat, &mut |row| names.extend(status_files(row)));
+    }
+    names
 }
 
 fn is_taken(snmp_dir: &Path, seat: Seat) -> bool {
@@ -151,17 +178,22 @@ fn is_taken(snmp_dir: &Path, seat: Seat) -> bool {
 
 /// The process that has a seat, which is not ours: what it has locked must not be closed here.
 fn holder(snmp_dir: &Path, seat: Seat) -> Option<u32> {
-    let file = Place::of(&snmp_dir.join(seat.file("lock"))).and_then(|place| place.open_write());
-    file.ok().and_then(|file| files::locked_by(&file))
+    match Place::of(&snmp_dir.join(seat.file("lock"))).and_then(|place| place.open_write()) {
+        Ok(file) => files::locked_by(&file),
+        // Another user's may be locked or not.
+        Err(error) => is_closed(&error).then_some(0),
+    }
 }
 
 /// Removes the tables of seats that nobody has and whose sources are all ours by now.
 pub fn clear_up(snmp_dir: &Path, own: Seat, config: &Config) {
     let ours = copies_of(config);
     for seat in Seat::all().filter(|seat| *seat != own && !is_taken(snmp_dir, *seat)) {
-        let is_ours = |row: &Row<'_>| is_ours(row, &ours, config);
-        let table = Table::read(snmp_dir, seat);
-        if table.is_ok_and(|table| table.rows.iter().all(is_ours)) {
+        let mut are_ours = true;
+        let read = each_row(snmp_dir, seat, &mut |row| {
+            are_ours &= is_ours(&row, &ours, config);
+        });
+        if read.is_ok() && are_ours {
             let path = snmp_dir.join(seat.file("table"));
             let _ = Place::of(&path).and_then(|place| place.unlink());
         }
@@ -175,11 +207,16 @@ pub fn outdated(snmp_dir: &Path, own: Seat, config: &Config) -> BTreeSet<String>
     let servers: BTreeSet<String> = (config.sources.iter().chain(families))
         .map(|source| source.server().to_string())
         .collect();
-    let Ok(mut table) = Table::read(snmp_dir, own) else {
-        return BTreeSet::new();
-    };
-    table.rows.retain(|row| !servers.contains(&*row.server));
-    table.status_files().collect()
+    let mut names = BTreeSet::new();
+    let read = each_row(snmp_dir, own, &mut |row| {
+        if !servers.contains(&*row.server) {
+            names.extend(status_files(row));
+        }
+    });
+    match read {
+        Ok(_) => names,
+        Err(_) => BTreeSet::new(),
+    }
 }
 
 /// What a collector shows of itself in its table.
@@ -196,32 +233,81 @@ impl Table {
     /// Reads the table of a seat. It is another user's: what has its name may be anything. Fails
     /// with `InvalidData` where it is no table, or half of one.
     pub fn read(snmp_dir: &Path, seat: Seat) -> io::Result<Table> {
-        let file = trusted::open(&snmp_dir.join(seat.file("table")))?;
-        let found = file.metadata()?;
-        if !found.is_file() {
-            let text = "it is not a regular file";
-            return Err(error_saying(ErrorKind::InvalidInput, text));
-        }
-        let mut text = String::new();
-        file.take(TOLD_MAX_LEN).read_to_string(&mut text)?;
-        let (rows, collector) = table::read(&text).ok_or(ErrorKind::InvalidData)?;
+        let mut rows = Vec::new();
+        let (collector, written) = each_row(snmp_dir, seat, &mut |row| {
+            rows.push(row.into_owned());
+        })?;
         Ok(Table {
-            rows: rows.into_iter().map(Row::into_owned).collect(),
-            collector: collector.into_owned(),
-            written: found.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            rows,
+            collector,
+            written,
         })
     }
-
-    fn status_files(self) -> impl Iterator<Item = String> {
-        let names = self
-            .rows
-            .into_iter()
-            .flat_map(|row| [row.server, row.address]);
-        let names = names.map(|name| name.into_owned());
-        // What another process has written names no file of another directory.
-        names.filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains('/'))
-    }
 }
+
+/// Reads the table of a seat line by line, and gives its rows one by one. Returns what it says of
+/// the collector, and when it was written. Fails as [`Table::read`] does, after some rows perhaps.
+fn each_row(
+    snmp_dir: &Path,
+    seat: Seat,
+    see: &mut dyn FnMut(Row<'_>),
+) -> io::Result<(Collector<'static>, SystemTime)> {
+    let file = trusted::open(&snmp_dir.join(seat.file("table")))?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        let text = "it is not a regular file";
+        return Err(error_saying(ErrorKind::InvalidInput, text));
+    }
+    let too_much = || {
+        error_saying(
+            ErrorKind::FileTooLarge,
+            "it is longer than of any collector",
+        )
+    };
+    if found.len() > TABLE_MAX_LEN {
+        return Err(too_much());
+    }
+    // It may grow.
+    let mut lines = BufReader::new(file.take(TABLE_MAX_LEN));
+    let mut line = String::new();
+    let mut next = |line: &mut String| {
+        line.clear();
+        lines.read_line(line)?;
+        match line.pop() {
+            Some('\n') => Ok(()),
+            _ => Err(io::Error::from(ErrorKind::InvalidData)),
+        }
+    };
+    next(&mut line)?;
+    let reader = Reader::new(&line).ok_or(ErrorKind::InvalidData)?;
+    for _ in 0..=TABLE_ROWS_MAX {
+        next(&mut line)?;
+        match reader.line(&line).ok_or(ErrorKind::InvalidData)? {
+            Line::Source(row) => see(row),
+            // Without it half of the table may be missing.
+            Line::End(collector) => {
+                let written = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                return Ok((collector.into_owned(), written));
+            }
+        }
+    }
+    Err(too_much())
+}
+
+/// The names of the status files of a row.
+fn status_files(row: Row<'_>) -> impl Iterator<Item = String> {
+    let names = [row.server, row.address].map(Cow::into_owned);
+    // What another process has written names no file of another directory.
+    names.into_iter().filter(|name| {
+        !name.is_empty()
+            && name.len() <= NAME_MAX_LEN
+            && !name.starts_with('.')
+            && !name.contains('/')
+    })
+}
+
+/// No file has a longer name.
+const NAME_MAX_LEN: usize = 255;
 
 /// More than is told of ten thousand sources with the longest names.
 pub const TOLD_MAX_LEN: u64 = 256 * 1024 * 1024;
@@ -293,8 +379,35 @@ mod tests {
         beside_one(&[], |dir| {
             fs::write(dir.join(Seat::FIRST.file("table")), "half a table\n").unwrap();
             let taken = take(dir, &config("b 19 /r /l/b /p/b"));
-            matches!(taken, Ok(Taken::Same(_)))
+            matches!(taken, Ok(Taken::Unknown(..)))
         });
+    }
+
+    #[test]
+    fn a_table_that_somebody_planted_costs_little() {
+        let dir = tempfile::tempdir().unwrap();
+        let seats: Vec<Seat> = Seat::all().collect();
+        let path = dir.path().join(seats[1].file("table"));
+        let own = config("a 19 /r /l/a /p/a");
+        let error_of = || {
+            let taken = rival(dir.path(), Seat::FIRST, &own);
+            assert!(taken.is_none(), "nobody has that seat");
+            let Err(error) = Table::read(dir.path(), seats[1]) else {
+                panic!("it was read");
+            };
+            clear_up(dir.path(), Seat::FIRST, &own);
+            assert!(path.exists());
+            error.kind()
+        };
+        let rows = "a\tfollowing\n".repeat(TABLE_ROWS_MAX as usize + 1);
+        let end = "#collector\t1\t-\t2.0.0\n";
+        fs::write(&path, format!("box\tstate\n{rows}{end}")).unwrap();
+        assert_eq!(error_of(), ErrorKind::FileTooLarge);
+        let file = File::create(&path).unwrap();
+        file.set_len(TABLE_MAX_LEN + 1).unwrap();
+        assert_eq!(error_of(), ErrorKind::FileTooLarge);
+        file.set_len(TABLE_MAX_LEN / 16).unwrap();
+        assert_eq!(error_of(), ErrorKind::InvalidData);
     }
 
     #[test]
