@@ -43,6 +43,15 @@ impl Offered {
         archive_sum(&self.token, self.size, self.mtime_ns)
     }
 
+    /// Whether it is another one in the same file, as it was: by its token, or by all that is told
+    /// of it else. Where the box cannot tell births for a moment, the token is another one.
+    #[cfg(feature = "gz")]
+    pub fn is_same(&self, other: &Offered) -> bool {
+        let is_like = (self.inode, self.size, self.mtime_ns, self.last)
+            == (other.inode, other.size, other.mtime_ns, other.last);
+        is_like || self.token.id() == other.token.id()
+    }
+
     /// What a frame tells.
     pub fn of(archive: &Archive<'_>) -> Offered {
         let [a, b, c, d, e, f, g, h] = archive.last;

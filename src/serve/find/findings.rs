@@ -182,6 +182,11 @@ impl Findings {
         found.is_some_and(|c| c.written_ns == mtime_ns)
     }
 
+    /// Whether a rotated file was last written at this moment.
+    pub fn has_written_at(&self, mtime_ns: u64) -> bool {
+        self.rotated.iter().any(|c| c.written_ns == mtime_ns)
+    }
+
     /// The first four bytes of the MD5 of a file's first `size` bytes, a part at a time; `None` if
     /// it has fewer.
     pub(super) fn start_of_md5<S: ReadStore>(

@@ -13,7 +13,7 @@ use crate::serve::find::archives::Lacking;
 use crate::serve::find::crowd::Reached;
 use crate::serve::find::findings::{Findings, Occasion};
 use crate::serve::find::left_out::{LeftOut, Told};
-use crate::serve::find::query::{Generation, Query};
+use crate::serve::find::query::{Choice, Generation, Query};
 use crate::serve::find::refusal::Refusal;
 use crate::serve::find::search::Search;
 use crate::serve::find::sightings::Sightings;
@@ -28,7 +28,7 @@ use crate::time::Mono;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::ErrorCode;
 use crate::wire::line::LineBuf;
-use crate::wire::reply::{Mark, Reply};
+use crate::wire::reply::Mark;
 use crate::wire::request::{BadRequest, Extension, Op, Request, asks_for_v2};
 
 /// A request whose answer takes long.
@@ -220,7 +220,7 @@ fn answer_to<S: ReadStore>(
         // decide.
         let mut choice = query.resume(request, v2).map_err(Ending::Refused)?;
         let mut left_out = std::mem::take(&mut choice.left_out);
-        if lacks_something(request, v2, &choice.reply) {
+        if lacks_something(request, v2, &choice, query) {
             let lacking = Lacking::of(request, v2);
             let found = query
                 .archives(&lacking, &choice.stat)
@@ -282,10 +282,24 @@ fn answer_to<S: ReadStore>(
 }
 
 /// Whether a client may lack what is in compressed files only, for all that is known without them.
-fn lacks_something(request: &Request<'_>, v2: &Extension, reply: &Reply) -> bool {
+fn lacks_something<S: ReadStore>(
+    request: &Request<'_>,
+    v2: &Extension,
+    choice: &Choice<S::File>,
+    query: &Query<'_, S>,
+) -> bool {
     let is_first = request.inode.inode() == Inode::NONE;
-    let is_lost = reply.v2.as_ref().is_some_and(|terms| terms.lost);
-    is_lost || (is_first && v2.history)
+    let is_lost = choice.reply.v2.as_ref().is_some_and(|terms| terms.lost);
+    // Where nothing is held, an inode alone does not tell that it is still the same file. But where
+    // the one before is there as it was, nothing came between. Of a clock that was set back no time
+    // tells what came since.
+    let is_behind = |ns: u64| {
+        let is_there = query.findings.is_none_or(|it| it.has_written_at(ns));
+        ns <= choice.stat.mtime_ns && !is_there
+    };
+    let is_unknown = request.offset == 0 && v2.identity.is_none();
+    let may_lack = || is_unknown && v2.mtime_ns.is_some_and(is_behind);
+    is_lost || (is_first && v2.history) || (!is_first && may_lack())
 }
 
 /// A query about the log that a request names.

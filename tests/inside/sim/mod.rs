@@ -45,7 +45,7 @@ use crate::random::Random;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 25] = [
+const PINNED: [(u64, &str); 27] = [
     (
         257,
         "a generation whose copy was spoilt here was passed over, because the journal knew that it was had",
@@ -136,6 +136,14 @@ const PINNED: [(u64, &str); 25] = [
     (
         1_689,
         "a source that was replaced could not mark a doubt at once, and was killed with it",
+    ),
+    (
+        1_775,
+        "what was held whole came once more, because it was compressed after its end had come",
+    ),
+    (
+        1_930,
+        "where nothing but an inode was held, and another file had it, archives were passed over unsaid",
     ),
 ];
 

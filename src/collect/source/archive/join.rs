@@ -4,14 +4,18 @@
 use super::Whole;
 use crate::collect::archive::Offered;
 use crate::collect::archive::fetch::{clear_away, path_of};
+use crate::collect::config::SourceConfig;
 use crate::collect::copy::given::Ledger;
+use crate::collect::copy::left_out::LeftOut;
 use crate::collect::copy::{Finished, Generation, Origin};
 use crate::collect::error::SourceError;
+use crate::collect::event::Event;
 use crate::collect::source::answer::Left;
 use crate::collect::source::change::Afterwards;
 use crate::collect::source::tokens::Tokens;
 use crate::collect::source::{Context, Source};
 use crate::store::WriteStore;
+use crate::wire::frame::note::{LeftOut as Why, Note};
 
 impl<F> Source<F> {
     /// Whether what is held goes as far as this with an archive, but for an end that is in doubt:
@@ -77,6 +81,20 @@ impl<F> Source<F> {
             }
         }
         self.finish_change(cx)
+    }
+
+    /// An archive is what is held and known to be whole: it was compressed since.
+    pub(super) fn pass_over_own<S: WriteStore<File = F>>(
+        &mut self,
+        offered: &Offered,
+        cx: &mut Context<'_, S>,
+    ) {
+        tell_duplicate(offered, &self.config, cx);
+        clear_away(&path_of(&self.config.local), cx.store);
+        self.archives.settle(offered);
+        if let Some(work) = &mut self.archives.work {
+            work.list.remove(work.at);
+        }
     }
 
     /// Whether the generation held was begun as that of an archive, before a failure or in an
@@ -160,4 +178,16 @@ impl<F> Source<F> {
             classic: held.classic,
         })
     }
+}
+
+/// Tells that an archive is taken for what is held or was given. What comes behind that may have
+/// the same bytes nevertheless.
+pub(super) fn tell_duplicate<S>(offered: &Offered, config: &SourceConfig, cx: &mut Context<'_, S>) {
+    let note = LeftOut::of(&Note {
+        why: Why::Duplicate,
+        is_missing: false,
+        size: offered.size,
+        name: offered.name.as_bytes(),
+    });
+    (cx.events)(config, Event::LeftOut(&note));
 }

@@ -10,6 +10,7 @@ mod peek;
 
 use std::collections::VecDeque;
 
+use self::join::tell_duplicate;
 use self::peek::{PEEK_LEN, begins_alike, take_head};
 use super::link::{Asked, Phase, Purpose};
 use super::{Context, Source};
@@ -18,14 +19,12 @@ use crate::collect::archive::fetch::{Fetch, HEAD_LEN, clear_away, path_of};
 use crate::collect::archive::inflate::{Bad, Inflater};
 use crate::collect::copy::FileError;
 use crate::collect::copy::given::Ledger;
-use crate::collect::copy::left_out::LeftOut;
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
 use crate::limits::INFLATED_AT_ONCE;
 use crate::store::WriteStore;
 use crate::wire::frame::End;
-use crate::wire::frame::note::{LeftOut as Why, Note};
 use crate::wire::md5::Md5;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
@@ -178,7 +177,7 @@ impl<F> Source<F> {
             });
         }
         // What was told and is told no more is gone, and came before all that is left.
-        let is_told = |it: &Offered| list.iter().any(|other| other.token.id() == it.token.id());
+        let is_told = |it: &Offered| list.iter().any(|other| other.is_same(it));
         let wanted = std::mem::take(&mut self.archives.wanted);
         let is_behind_lost = is_behind_lost || wanted.iter().any(|it| !is_told(it));
         self.archives.work = Some(Box::new(Work {
@@ -223,14 +222,7 @@ impl<F> Source<F> {
             // It was given before it was compressed.
             let is_given = ledger.has_content(crc, size);
             if is_given && self.archives.whole.is_some() {
-                // What comes behind the generation held may have the same bytes nevertheless.
-                let note = LeftOut::of(&Note {
-                    why: Why::Duplicate,
-                    is_missing: false,
-                    size: offered.size,
-                    name: offered.name.as_bytes(),
-                });
-                (cx.events)(&self.config, Event::LeftOut(&note));
+                tell_duplicate(offered, &self.config, cx);
             }
             // The server may know it by another token now.
             let is_held = self
@@ -507,6 +499,10 @@ impl<F> Source<F> {
                 let is_sure = |whole: &Whole| !whole.is_suspect;
                 let is_whole = self.archives.whole.as_ref().is_some_and(is_sure);
                 let differs_at = differs_at.or((size < self.disk.size()).then_some(size));
+                if is_whole && differs_at.is_none() && size == self.disk.size() {
+                    self.pass_over_own(offered, cx);
+                    return Ok(());
+                }
                 // Any archive goes on with nothing: others may have come and gone before it, unless
                 // the server knows better.
                 let is_next = is_held_whole && !is_behind_lost || self.has_begun(offered, cx);
