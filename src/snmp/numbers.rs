@@ -330,6 +330,7 @@ mod tests {
             losses: 1,
             unverified: 2,
             hooks_waiting: 0,
+            is_paused: false,
             why: "".into(),
             rotations: 3,
             healed: 0,

@@ -57,6 +57,8 @@ pub struct Row<'a> {
     pub address: Cow<'a, str>,
     /// Events that wait for the operator's program.
     pub hooks_waiting: u32,
+    /// Whether it waits for room on this machine, and so is not in touch with the box.
+    pub is_paused: bool,
 }
 
 /// What a source does.
@@ -83,7 +85,7 @@ pub struct Collector<'a> {
 }
 
 /// The names of the columns, in their order.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 20] = [
     "box",
     "remote_file",
     "local_file",
@@ -103,6 +105,7 @@ pub const COLUMNS: [&str; 19] = [
     "bytes",
     "address",
     "hooks_waiting",
+    "paused",
 ];
 
 const END: &str = "#collector";
@@ -156,7 +159,7 @@ impl Row<'_> {
         let text = Escaped;
         writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
             text(self.server.as_bytes()),
             text(&self.remote),
             text(&self.local),
@@ -176,6 +179,7 @@ impl Row<'_> {
             self.bytes,
             text(self.address.as_bytes()),
             self.hooks_waiting,
+            u8::from(self.is_paused),
         )
     }
 }
@@ -285,6 +289,7 @@ impl Reader {
             bytes: known(16).unwrap_or(0),
             address: as_text(text(17)),
             hooks_waiting: count(18),
+            is_paused: count(19) > 0,
         }))
     }
 }
@@ -341,6 +346,7 @@ mod tests {
             losses: 3,
             unverified: 2,
             hooks_waiting: 3,
+            is_paused: true,
             why: "the server refuses: \u{1b}[2J\n<b>".into(),
             rotations: 1,
             healed: 4,

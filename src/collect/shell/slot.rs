@@ -455,6 +455,7 @@ impl Slot {
             losses: record.losses(),
             unverified: source.unverified().try_into().unwrap_or(u32::MAX),
             hooks_waiting: self.hooks_waiting.into(),
+            is_paused: source.is_paused(),
             why: why.unwrap_or_default().into(),
             rotations: record.rotations(),
             healed: record.healed(),

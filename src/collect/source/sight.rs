@@ -66,6 +66,11 @@ impl<F> Source<F> {
         self.finished.all().count()
     }
 
+    /// Whether it waits for room on this machine, and is not in touch with the server meanwhile.
+    pub fn is_paused(&self) -> bool {
+        self.intake.is_paused()
+    }
+
     /// Counts what is on record, if there may be more than was counted.
     pub fn count_losses<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         if !self.health.is_uncounted() {

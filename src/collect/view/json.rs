@@ -53,7 +53,8 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         "{{\"box\":{},\"remote_file\":{},\"local_file\":{},\"state\":\"{}\",\"since\":{},\"held\":{},\
          \"behind\":{},\"last_byte\":{},\"last_contact\":{},\"next_try\":{},\"losses\":{},\
          \"unverified\":{},\"why\":{},\"rotations\":{},\"healed\":{},\"connections\":{},\"bytes\":{},\
-         \"address\":{},\"hooks_waiting\":{}}}",
+         \"address\":{},\"hooks_waiting\":{},\
+         \"paused\":{}}}",
         Quoted(OneLine(&row.server)),
         Quoted(Escaped(&row.remote)),
         Quoted(Escaped(&row.local)),
@@ -73,6 +74,7 @@ pub fn write_row(row: &Row<'_>, out: &mut impl Write) -> fmt::Result {
         row.bytes,
         Quoted(OneLine(&row.address)),
         row.hooks_waiting,
+        row.is_paused,
     )
 }
 

@@ -116,6 +116,7 @@ mod tests {
             losses: 0,
             unverified: 0,
             hooks_waiting: 0,
+            is_paused: false,
             why: "".into(),
             rotations: 0,
             healed: 0,

@@ -72,6 +72,12 @@ pub const FAMILIES: &[Family] = &[
         value: |row| Some(row.unverified.into()),
     },
     Family {
+        name: "source_paused",
+        kind: "gauge",
+        help: "1 while it waits for room on the log host, else 0.",
+        value: |row| Some(row.is_paused.into()),
+    },
+    Family {
         name: "source_hooks_waiting",
         kind: "gauge",
         help: "Events that wait for the hook.",
@@ -125,10 +131,11 @@ impl Family {
     }
 }
 
-/// Writes what there is of the collector as a whole.
+/// Writes what there is of the collector as a whole, at `now`.
 pub fn write_about(
     summary: &Summary,
     collector: &Collector<'_>,
+    now: u64,
     out: &mut impl Write,
 ) -> fmt::Result {
     write_head("build_info", "gauge", "1, with the version.", out)?;
@@ -137,6 +144,9 @@ pub fn write_about(
     let since = "start_time_seconds";
     write_head(since, "gauge", "When the collector began to run.", out)?;
     writeln!(out, "{PREFIX}{since} {}", collector.since)?;
+    let written = "written_timestamp_seconds";
+    write_head(written, "gauge", "When these numbers were made.", out)?;
+    writeln!(out, "{PREFIX}{written} {now}")?;
     write_head("servers", "gauge", "Servers in the configuration.", out)?;
     writeln!(out, "{PREFIX}servers {}", summary.servers)?;
     write_head("sources", "gauge", "Sources in each state.", out)?;

@@ -136,6 +136,7 @@ impl FamilySlot {
             losses: 0,
             unverified: 0,
             hooks_waiting: 0,
+            is_paused: false,
             why: OneLine(&why).to_string().into(),
             rotations: 0,
             healed: 0,

@@ -26,6 +26,7 @@ impl Sources for Plain {
             losses: 0,
             unverified: 0,
             hooks_waiting: 0,
+            is_paused: false,
             why: "".into(),
             rotations: 0,
             healed: 0,

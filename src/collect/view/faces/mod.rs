@@ -152,7 +152,7 @@ impl Making {
                 json::write_about(&self.summary, &about.collector, about.now, out)?;
                 out.write_str("}\n")
             }
-            Face::Metrics => metrics::write_about(&self.summary, &about.collector, out),
+            Face::Metrics => metrics::write_about(&self.summary, &about.collector, about.now, out),
         }
     }
 }

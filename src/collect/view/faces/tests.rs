@@ -26,6 +26,7 @@ fn row(place: usize) -> Row<'static> {
         losses: u32::from(place.is_multiple_of(7)),
         unverified: 1,
         hooks_waiting: 0,
+        is_paused: false,
         why: WHY.into(),
         rotations: 2,
         healed: 3,

@@ -19,6 +19,7 @@ fn row(server: &str, state: State) -> Row<'static> {
         losses: 0,
         unverified: 0,
         hooks_waiting: 0,
+        is_paused: false,
         why: if state == State::Error {
             "cannot connect: \u{1b}[31mrefused \u{6771}\u{4eac} "
                 .repeat(9)
