@@ -155,6 +155,49 @@ fn it_uninstalls_what_it_installed() {
     }
 }
 
+/// They would be dangling, and each boot would tell of them.
+#[test]
+fn links_that_start_what_it_uninstalls_go_with_it() {
+    for (init, link, stays) in [
+        (
+            "sysv",
+            "etc/rc2.d/S01fetch_logs",
+            "etc/rc2.d/S01fetch_logs2",
+        ),
+        ("sysv", "etc/rc0.d/K01gen_numbers", "etc/rc0.d/K01other"),
+        (
+            "sysv",
+            "etc/rc.d/rc3.d/S20gen_numbers",
+            "etc/rc.d/rc3.d/S20",
+        ),
+        (
+            "openrc",
+            "etc/runlevels/default/gen_numbers",
+            "etc/runlevels/default/other",
+        ),
+    ] {
+        let place = Place::new();
+        succeeds(install(&place, &[("INIT", init)]));
+        let script = if link.ends_with("fetch_logs") {
+            "../init.d/fetch_logs"
+        } else {
+            "../init.d/gen_numbers"
+        };
+        fs::create_dir_all(place.path(link).parent().unwrap()).unwrap();
+        for name in [link, stays] {
+            std::os::unix::fs::symlink(script, place.path(name)).unwrap();
+        }
+        let mut command = Command::new(shipped("install"));
+        command.arg("-u").env("INIT", init);
+        command.env("DESTDIR", place.dir.path());
+        let said = succeeds(command).stdout;
+        assert!(said.contains(&format!("/{link}\n")), "{said}");
+        let left = files_of(&place);
+        assert!(!left.contains(&format!("./{link}")), "{left:?}");
+        assert!(left.contains(&format!("./{stays}")), "{left:?}");
+    }
+}
+
 #[test]
 fn what_was_installed_works_as_it_is() {
     let place = Place::new();

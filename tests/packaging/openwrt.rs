@@ -181,7 +181,8 @@ fn a_fault_keeps_the_configuration_that_works() {
         .write("uci/gen_numbers", &SERVER.replace("1019", "101900"));
     let ended = router.says("reload_service");
     assert_ne!(ended.status, Some(0));
-    assert!(ended.stderr.contains("a port is"), "{}", ended.stderr);
+    let words = "logged: option bind_port of section main: a port is";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
     assert!(!ended.stdout.contains("instance"), "{}", ended.stdout);
     assert_eq!(router.native(), before);
     router.place.write("uci/gen_numbers", SERVER);
@@ -253,6 +254,73 @@ fn a_source_that_is_faulty_is_named_and_the_others_start() {
 }
 
 #[test]
+fn sources_that_are_faulty_beside_another_one_are_named_and_the_others_start() {
+    let uci = "SECTIONS='main a b c d e f'\nmain__TYPE=fetch_logs\nmain__enabled=1\nmain__snmp_dir=/tmp/snmp\n\
+               main__keep_free=lots\n\
+               a__TYPE=source\na__address=10.4.3.5\na__remote=/m\na__local=/mnt/5\n\
+               b__TYPE=source\nb__address=10.4.3.6\nb__remote=/m\nb__local=/mnt/5\n\
+               c__TYPE=source\nc__address=10.4.3.7\nc__remote=/m\nc__local=/mnt/7\nc__pointer=/mnt/5\n\
+               d__TYPE=source\nd__address=10.4.3.8\nd__remote=/m\nd__local=/mnt/8\nd__name='my box'\n\
+               e__TYPE=source\ne__address='#10.4.3.9'\ne__remote=/m\ne__local=/mnt/9\n\
+               f__TYPE=source\nf__address=10.4.3.9\nf__remote=/m\nf__local=/mnt/9\n";
+    let Some(router) = Router::new("fetch_logs", uci) else {
+        return;
+    };
+    let ended = succeeds(router.does("start_service"));
+    assert!(ended.stdout.contains("instance {"), "{}", ended.stdout);
+    assert_eq!(
+        router.native(),
+        "10.4.3.5 19 /m /mnt/5 /mnt/5.pointer\n10.4.3.9 19 /m /mnt/9 /mnt/9.pointer\n"
+    );
+    for words in [
+        "logged: option keep_free of section main is left out: keep_free= is ",
+        "logged: section b of kind source is left out: LOCAL_FILE is the LOCAL_FILE of section a as well",
+        "logged: section c of kind source is left out: POINTER_FILE is the LOCAL_FILE of section a as well",
+        "logged: section d of kind source is left out: 'name=my box' has to be one word",
+        "logged: section e of kind source is left out: '#10.4.3.9' has to be one word",
+    ] {
+        assert_eq!(ended.stderr.matches(words).count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_faulty_in_main_is_named_and_the_server_starts() {
+    let uci = SERVER
+        .replace("main__grace=2.5", "main__grace=soon\nmain__max_clients=9")
+        .replace("10.4.3.1 ", "10.4.3.1 10.4.0.0/99 loghost ");
+    let Some(router) = Router::new("gen_numbers", &uci) else {
+        return;
+    };
+    let ended = succeeds(router.does("start_service"));
+    let native = router.native();
+    assert!(native.contains("$max_clients = '9';\n"), "{native}");
+    assert!(!native.contains("$grace"), "{native}");
+    assert_eq!(native.matches("$hosts_allow").count(), 2, "{native}");
+    assert_eq!(native.matches("$files").count(), 2, "{native}");
+    for words in [
+        "logged: option grace of section main is left out: a number of seconds",
+        "logged: '10.4.0.0/99' in list allow of section main is left out: ",
+        "logged: 'loghost' in list allow of section main is left out: an address",
+    ] {
+        assert_eq!(ended.stderr.matches(words).count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_second_section_of_the_same_path_is_left_out() {
+    let uci = SERVER.replace("/var/log/boot.log", "/var/log/messages");
+    let Some(router) = Router::new("gen_numbers", &uci) else {
+        return;
+    };
+    let ended = succeeds(router.does("start_service"));
+    let native = router.native();
+    assert_eq!(native.matches("$files").count(), 1, "{native}");
+    assert!(native.contains("/var/log/messages.old"), "{native}");
+    let words = "logged: section log2 of kind log is left out: another section has the path";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+}
+
+#[test]
 fn the_address_may_be_that_of_an_interface() {
     let uci = SERVER.replace("main__bind_addr=10.4.3.5", "main__interface=lan");
     let Some(router) = Router::new("gen_numbers", &uci) else {
@@ -295,6 +363,36 @@ fn a_jail_sees_the_directories_of_the_logs() {
     let mut command = router.does("start_service");
     command.env("UJAIL", "/nonexistent");
     assert!(!succeeds(command).stdout.contains("jail"));
+}
+
+#[test]
+fn a_jail_sees_the_directories_of_rotated_files_and_of_patterns() {
+    let uci = r"
+SECTIONS='main a b c'
+main__TYPE=gen_numbers
+main__enabled=1
+main__jail=1
+a__TYPE=log
+a__path=/var/log/messages
+a__rotated='/var/log/messages.old /mnt/old/messages.*'
+b__TYPE=log
+b__path='/etc/*/current'
+b__rotated='%p.[0-9] /mnt/{x,y}/m'
+c__TYPE=log
+c__path='/srv/my logs/m'
+";
+    let Some(router) = Router::new("gen_numbers", uci) else {
+        return;
+    };
+    let mut command = router.does("start_service");
+    command.env("UJAIL", "/bin/sh");
+    let started = succeeds(command).stdout;
+    let mounts: Vec<&str> = started
+        .lines()
+        .filter_map(|line| line.strip_prefix("mount "))
+        .skip(1)
+        .collect();
+    assert_eq!(mounts, ["/var/log", "/mnt/old", "/etc", "/mnt", "/srv"]);
 }
 
 #[test]

@@ -130,11 +130,32 @@ fn a_process_that_ended_and_was_not_waited_for_does_not_run() {
     };
     let mut ended = server.place.ended_server();
     server.place.write("pid", &format!("{}\n", ended.id()));
-    assert_eq!(server.says("status").status, Some(3));
+    assert_eq!(server.says("status").status, Some(1));
     succeeds(server.script("start"));
     assert_ne!(server.pid(), ended.id().to_string());
     assert_eq!(server.says("status").status, Some(0));
     ended.wait().unwrap();
+}
+
+/// As after a removal by hand: 0 would say that it runs.
+#[test]
+fn without_the_program_its_status_is_told_and_what_runs_is_stopped() {
+    for name in ["gen_numbers", "fetch_logs"] {
+        let Some(daemon) = Box::new(name) else {
+            return;
+        };
+        succeeds(daemon.script("start"));
+        fs::remove_file(daemon.place.path(name)).unwrap();
+        assert_eq!(daemon.says("status").status, Some(0), "{name}");
+        succeeds(daemon.script("stop"));
+        assert_eq!(daemon.says("status").status, Some(3), "{name}");
+        daemon.place.write("pid", "4194304\n");
+        let ended = daemon.says("status");
+        assert_eq!(ended.status, Some(1), "{name}");
+        assert!(ended.stdout.contains(" does not run, but its "), "{name}");
+        // A script whose package is gone is no fault at boot.
+        assert_eq!(succeeds(daemon.script("start")).stdout, "");
+    }
 }
 
 #[test]
