@@ -24,6 +24,19 @@ const PATIENT_HOOK: &str = "
     while ! test -e go; do sleep 0.02; done
     echo done $FETCHLOGS_EVENT >>told";
 
+/// One that hangs for ever unless a file is there when it begins.
+const HANGING_HOOK: &str = "
+    test -e go || { echo >>hanging; exec sleep 600; }
+    echo $FETCHLOGS_EVENT $FETCHLOGS_MD5 >>told";
+
+/// Waits until it has looked for that file: killed sooner, it would find it later.
+fn expect_hanging(pair: &mut Pair) {
+    pair.until(|pair| match pair.path("hanging").exists() {
+        true => Ok(()),
+        false => Err("the hook has not begun".into()),
+    });
+}
+
 fn told(pair: &Pair) -> String {
     text_of(&pair.path("told"))
 }
@@ -214,14 +227,14 @@ fn a_hook_that_floods_stdout_is_in_nobodys_way() {
 
 #[test]
 fn what_waits_outlives_the_collector() {
-    const HOOK: &str = "test -e go || exec sleep 600; echo $FETCHLOGS_EVENT $FETCHLOGS_MD5 >>told";
-    let (mut pair, mut log) = start(Options::brisk().with_hook(HOOK));
+    let (mut pair, mut log) = start(Options::brisk().with_hook(HANGING_HOOK));
     rotate(&mut log);
     rotate(&mut log);
     pair.expect_verified("m", &log.written);
+    expect_waiting(&mut pair, 4);
     let waits = text_of(&list_of(&pair));
     assert_eq!(waits.lines().count(), 4, "{waits}");
-    expect_waiting(&mut pair, 4);
+    expect_hanging(&mut pair);
     pair.kill_collector();
     fs::write(pair.path("go"), "").unwrap();
     pair.start_collector();
@@ -230,7 +243,13 @@ fn what_waits_outlives_the_collector() {
     }
     expect_none_left(&mut pair);
     expect_waiting(&mut pair, 0);
-    assert_eq!(told(&pair).lines().count(), 4);
+    assert_eq!(
+        told(&pair).lines().count(),
+        4,
+        "{}\n{}",
+        told(&pair),
+        pair.everything_said()
+    );
 }
 
 #[test]
@@ -327,6 +346,7 @@ fn a_list_that_cannot_be_written_is_no_reason_to_run_anything_twice() {
     rotate(&mut log);
     expect_told(&mut pair, "begun rotated");
     pair.expect_verified("m", &log.written);
+    expect_waiting(&mut pair, 2);
     // A directory stands where the list is written before it gets its name, and is not empty.
     let mut scratch = list_of(&pair).into_os_string();
     scratch.push(".tmp");
@@ -350,10 +370,11 @@ fn a_list_that_cannot_be_written_is_no_reason_to_run_anything_twice() {
 
 #[test]
 fn no_hook_is_run_for_what_somebody_put_in_the_place_of_a_copy() {
-    let hook = "test -e go || exec sleep 600; echo $FETCHLOGS_EVENT >>told";
-    let (mut pair, mut log) = start(Options::brisk().with_hook(hook));
+    let (mut pair, mut log) = start(Options::brisk().with_hook(HANGING_HOOK));
     rotate(&mut log);
     pair.expect_verified("m", &log.written);
+    expect_waiting(&mut pair, 2);
+    expect_hanging(&mut pair);
     pair.kill_collector();
     let copy = pair.copies("m").rotated().remove(0);
     fs::remove_file(&copy).unwrap();
