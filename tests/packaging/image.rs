@@ -148,3 +148,65 @@ fn a_binary_that_is_not_static_is_refused() {
     assert!(ended.stderr.contains("is not static"), "{}", ended.stderr);
     assert!(!place.path("image/root").exists());
 }
+
+/// Has a binary laid out, which has to be refused, and returns what was said.
+fn refused(place: &Place, binary: &Path, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new("/bin/sh");
+    command.arg(shipped("image/build")).arg("-n").arg(binary);
+    command.arg(place.path("image"));
+    command.envs(variables.iter().copied());
+    let ended = run(command);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    ended.stderr
+}
+
+/// Whether it is static has to be known.
+#[test]
+fn a_binary_that_cannot_be_read_is_refused() {
+    if outside_program("readelf").is_none() {
+        return;
+    }
+    let place = Place::new();
+    let text = place.write("text", "#!/bin/sh\n");
+    let said = refused(&place, &text, &[]);
+    assert!(said.contains("is no program"), "{said}");
+
+    // All that it uses before, and no readelf.
+    for tool in ["dirname", "rm", "mkdir"] {
+        let Some(path) = outside_program(tool) else {
+            return;
+        };
+        fs::create_dir_all(place.path("bin")).unwrap();
+        std::os::unix::fs::symlink(path, place.path("bin").join(tool)).unwrap();
+    }
+    let bin = place.path("bin");
+    let said = refused(
+        &place,
+        Path::new(FETCHLOGS),
+        &[("PATH", bin.to_str().unwrap())],
+    );
+    assert!(said.contains("there is no readelf"), "{said}");
+    assert!(!place.path("image").exists());
+}
+
+/// A directory that somebody else filled stays as it is, and one that was laid out before is laid out again.
+#[test]
+fn only_its_own_layout_is_replaced() {
+    let variables = [("LIBRARIES", "1")];
+    for theirs in ["root/file", "state/file", "Containerfile"] {
+        let place = Place::new();
+        place.write(&format!("image/{theirs}"), "mine\n");
+        let said = refused(&place, Path::new(FETCHLOGS), &variables);
+        assert!(said.contains("is not of this script"), "{said}");
+        assert_eq!(place.read(&format!("image/{theirs}")), "mine\n");
+    }
+    let place = Place::new();
+    for _ in 0..2 {
+        let mut command = Command::new(shipped("image/build"));
+        command.args(["-n", FETCHLOGS]).arg(place.path("image"));
+        command.envs(variables);
+        succeeds(command);
+        assert!(!place.path("image/root/old").exists());
+        place.write("image/root/old", "");
+    }
+}

@@ -226,6 +226,18 @@ fn what_is_no_address_and_names_that_are_odd_become_no_statement() {
     }
 }
 
+/// As it is sent to a box that it is not on yet.
+#[test]
+fn it_may_come_by_standard_input() {
+    let there = Box::new(&[("var/log/messages", "")]);
+    let expected = there.says(&["10.4.3.1"]).stdout;
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec sh -s -- -r "$2" 10.4.3.1 <"$1""#, "sh"]);
+    command.arg(shipped("gen_numbers-init"));
+    command.arg(there.0.path("root"));
+    assert_eq!(succeeds(command).stdout, expected);
+}
+
 #[test]
 fn a_symbolic_link_is_told() {
     let place = Box::new(&[

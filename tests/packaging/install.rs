@@ -291,6 +291,31 @@ fn paths_to_be_typed_are_those_of_the_installation() {
     }
 }
 
+/// The line for cron runs as whoever the collector runs as, who is there: nobody makes a user without systemd.
+#[test]
+fn the_line_for_cron_has_the_collectors_user() {
+    for (init, user) in [
+        ("none", "root"),
+        ("openrc", "root"),
+        ("sysv", "root"),
+        ("systemd", "fetchlogs"),
+    ] {
+        let place = Place::new();
+        succeeds(install(&place, &[("INIT", init)]));
+        let file = "usr/local/share/fetchlogs/fetchlogs-retention.cron";
+        assert_eq!(mode(&place, file), 0o644);
+        let text = place.read(file);
+        let line = text.lines().last().unwrap();
+        let words: Vec<&str> = line.split(' ').skip(5).take(3).collect();
+        let expected = [
+            user,
+            "FETCH_LOGS=/usr/local/sbin/fetch_logs",
+            "/usr/local/sbin/fetchlogs-retention",
+        ];
+        assert_eq!(words, expected, "{init}");
+    }
+}
+
 #[test]
 fn everybody_may_read_what_a_careful_root_installs() {
     let place = Place::new();
