@@ -356,13 +356,15 @@ fn names_of_rotated_files_follow_the_dateformat_or_are_told_as_unknown() {
             "etc/logrotate.d/a",
             "/var/log/dots {\n dateformat .%Y-%m-%d\n}\n/var/log/since {\n dateformat -%s\n}\n\
              /var/log/odd {\n dateformat _%Y/%m\n}\n/var/log/moved {\n olddir my old\n}\n\
-             /var/log/added {\n nodateext\n addextension .old\n}\n",
+             /var/log/added {\n nodateext\n addextension .old\n}\n\
+             /var/log/both.log {\n nodateext\n extension .log\n addextension .old\n}\n",
         ),
         ("var/log/dots", ""),
         ("var/log/since", ""),
         ("var/log/odd", ""),
         ("var/log/moved", ""),
         ("var/log/added", ""),
+        ("var/log/both.log", ""),
     ]);
     let two = "[0-9][0-9]";
     assert_eq!(
@@ -376,6 +378,7 @@ fn names_of_rotated_files_follow_the_dateformat_or_are_told_as_unknown() {
             "$files{'/var/log/odd'} = '';",
             "$files{'/var/log/moved'} = '';",
             "$files{'/var/log/added'} = '/var/log/added.*[0-9].old';",
+            "$files{'/var/log/both.log'} = '/var/log/both.*[0-9].log';",
             "1;",
         ]
     );
