@@ -119,7 +119,7 @@ fn the_defaults_of_logrotate_go_for_what_is_included() {
     let place = Box::new(&[
         (
             "etc/logrotate.conf",
-            "dateext\n/var/log/own {\n nodateext\n}\n",
+            "rotate 4\ndateext\n/var/log/own {\n nodateext\n}\n",
         ),
         ("etc/logrotate.d/a", "/var/log/a {\n}\n"),
         ("var/log/a", ""),
@@ -236,6 +236,277 @@ fn it_may_come_by_standard_input() {
     command.arg(shipped("gen_numbers-init"));
     command.arg(there.0.path("root"));
     assert_eq!(succeeds(command).stdout, expected);
+}
+
+#[test]
+fn a_name_that_is_odd_keeps_no_other_log_from_being_served() {
+    let odd = [
+        "a b",
+        "tab\tx",
+        "new\nline",
+        "{x,y}",
+        "\"x\"",
+        "q'q",
+        "d$x",
+        "b\\s",
+        "s*r",
+        "q?m",
+        "br[a]",
+        "@{[1]}",
+        "\u{b}",
+    ];
+    let mut files = vec![
+        ("etc/logrotate.conf".to_owned(), "rotate 4\n"),
+        ("etc/logrotate.d/a".to_owned(), "/var/log/app/*.log {\n}\n"),
+        ("var/log/app/fine.log".to_owned(), ""),
+        ("var/log/sv/fine/current".to_owned(), ""),
+        ("var/log/e\n/var/log/current".to_owned(), ""),
+    ];
+    for name in odd {
+        files.push((format!("var/log/app/{name}.log"), ""));
+        files.push((format!("var/log/sv/{name}/current"), ""));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(a, b)| (a.as_str(), *b)).collect();
+    let place = Box::new(&files);
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            "$files{'/var/log/sv/fine/current'} = '/var/log/sv/fine/@*.[su]';",
+            "$files{'/var/log/app/fine.log'} = '/var/log/app/fine.log.*[0-9]';",
+            "1;",
+        ]
+    );
+    let said = place.says(&[]).stdout;
+    assert_eq!(said.matches("A log is left out").count(), 2 * odd.len() + 1);
+    assert!(said.contains("# /var/log/app/a?b.log\n"), "{said}");
+}
+
+#[test]
+fn a_path_that_the_server_refuses_is_left_out() {
+    let directories = format!("/var/log/{0}/{0}", "d".repeat(240));
+    let long = format!("{directories}/{}", "x".repeat(30));
+    let block = format!("{directories}/* {{\n}}\n");
+    for (name, text) in [
+        (&long[1..], ""),
+        ("etc/conf.d/syslog", "SYSLOGD_OPTS='-O relative'\n"),
+        ("etc/conf.d/syslog", "SYSLOGD_OPTS=\"-O /var/log/\"\n"),
+        ("etc/config/system", "config system\n option log_file log\n"),
+    ] {
+        let place = Box::new(&[(name, text), ("etc/logrotate.d/a", &block)]);
+        let statements = place.statements(&["10.4.3.1"]);
+        assert_eq!(statements, ["$hosts_allow{'10.4.3.1'} = 1;", "1;"]);
+        assert!(place.says(&[]).stdout.contains("A log is left out"));
+    }
+}
+
+#[test]
+fn braces_quotes_comments_and_scripts_are_logrotates() {
+    let place = Box::new(&[
+        ("etc/logrotate.conf", "rotate 4\n"),
+        (
+            "etc/logrotate.d/a",
+            "/var/log/two.log { daily\n missingok }\n/var/log/one.log { daily missingok }\n\
+             \"/var/log/my app/*.log\" '/var/log/quoted.log'{\n  prerotate\n    echo } { rotate 0\n    \
+             endscripts\n  endscript\n  rotate=2\n}\n# /var/log/no {\n/var/log/list # no {\n\n  # no {\n\
+             '/var/log/listed' \n{\n postrotate\n  x\n endscript }\n/var/log/zero { rotate 0 }\n\
+             /var/log/open {\n missingok",
+        ),
+        (
+            "etc/logrotate.d/crlf",
+            "/var/log/crlf {\r\n dateext\r\n}\r\n",
+        ),
+        (
+            "etc/logrotate.d/my d",
+            "/var/log/named {\n dateext\n}\n/var/log/d\n{\n}\n",
+        ),
+        ("etc/logrotate.d/new\nline", "/var/log/no {\n}\n"),
+        ("var/log/two.log", ""),
+        ("var/log/one.log", ""),
+        ("var/log/my", ""),
+        ("var/log/my app/z.log", ""),
+        ("var/log/quoted.log", ""),
+        ("var/log/list", ""),
+        ("var/log/listed", ""),
+        ("var/log/zero", ""),
+        ("var/log/open", ""),
+        ("var/log/crlf", ""),
+        ("var/log/named", ""),
+        ("var/log/d", ""),
+        ("var/log/no", ""),
+    ]);
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            "$files{'/var/log/two.log'} = '/var/log/two.log.*[0-9]';",
+            "$files{'/var/log/one.log'} = '/var/log/one.log.*[0-9]';",
+            "$files{'/var/log/quoted.log'} = '/var/log/quoted.log.*[0-9]';",
+            "$files{'/var/log/list'} = '/var/log/list.*[0-9]';",
+            "$files{'/var/log/listed'} = '/var/log/listed.*[0-9]';",
+            "$files{'/var/log/zero'} = '';",
+            "$files{'/var/log/open'} = '/var/log/open.*[0-9]';",
+            "$files{'/var/log/crlf'} = '/var/log/crlf-*[0-9]';",
+            "$files{'/var/log/named'} = '/var/log/named-*[0-9]';",
+            "$files{'/var/log/d'} = '/var/log/d.*[0-9]';",
+            "1;",
+        ]
+    );
+    let said = place.says(&[]).stdout;
+    for words in [
+        "# /var/log/my?app/z.log\n",
+        "# logrotate (/etc/logrotate.d/my d).",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("#$files"), "{said}");
+}
+
+#[test]
+fn names_of_rotated_files_follow_the_dateformat_or_are_told_as_unknown() {
+    let place = Box::new(&[
+        ("etc/logrotate.conf", "rotate 4\ndateext\n"),
+        (
+            "etc/logrotate.d/a",
+            "/var/log/dots {\n dateformat .%Y-%m-%d\n}\n/var/log/since {\n dateformat -%s\n}\n\
+             /var/log/odd {\n dateformat _%Y/%m\n}\n/var/log/moved {\n olddir my old\n}\n\
+             /var/log/added {\n nodateext\n addextension .old\n}\n\
+             /var/log/both.log {\n nodateext\n extension .log\n addextension .old\n}\n",
+        ),
+        ("var/log/dots", ""),
+        ("var/log/since", ""),
+        ("var/log/odd", ""),
+        ("var/log/moved", ""),
+        ("var/log/added", ""),
+        ("var/log/both.log", ""),
+    ]);
+    let two = "[0-9][0-9]";
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            &format!("$files{{'/var/log/dots'}} = '/var/log/dots.{two}{two}-{two}-{two}';")[..],
+            &format!(
+                "$files{{'/var/log/since'}} = '/var/log/since-{}';",
+                two.repeat(5)
+            ),
+            "$files{'/var/log/odd'} = '';",
+            "$files{'/var/log/moved'} = '';",
+            "$files{'/var/log/added'} = '/var/log/added.*[0-9].old';",
+            "$files{'/var/log/both.log'} = '/var/log/both.*[0-9].log';",
+            "1;",
+        ]
+    );
+    let said = place.says(&[]).stdout;
+    assert_eq!(said.matches("are not known here: name them").count(), 2);
+}
+
+#[test]
+fn where_no_rotate_is_said_nothing_is_kept() {
+    let place = Box::new(&[
+        ("etc/logrotate.d/a", "/var/log/a {\n weekly\n}\n"),
+        ("var/log/a", ""),
+    ]);
+    let statements = place.statements(&["10.4.3.1"]);
+    assert_eq!(statements[1], "$files{'/var/log/a'} = '';");
+    assert!(place.says(&[]).stdout.contains("It keeps nothing"));
+}
+
+#[test]
+fn includes_are_read_where_they_stand() {
+    let place = Box::new(&[
+        (
+            "etc/logrotate.conf",
+            "rotate 4\ntabooext + .off, .no*\ninclude /etc/logrotate.d\ndateext\n/var/log/late {\n}\n",
+        ),
+        (
+            "etc/logrotate.d/a",
+            "include /etc/logrotate.d\ninclude /nowhere\n/var/log/a {\n}\ninclude ../more\n",
+        ),
+        ("etc/logrotate.d/b.off", "/var/log/no {\n}\n"),
+        ("etc/logrotate.d/b.not", "/var/log/no {\n}\n"),
+        ("etc/logrotate.d/b.ucf-dist", "/var/log/no {\n}\n"),
+        ("etc/logrotate.d/c", "/var/log/c {\n}\n"),
+        ("etc/more/x", "/var/log/x {\n}\nextension .old\nrotate 0\n"),
+        ("var/log/late", ""),
+        ("var/log/a", ""),
+        ("var/log/c", ""),
+        ("var/log/x", ""),
+        ("var/log/no", ""),
+    ]);
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            "$files{'/var/log/c'} = '/var/log/c.*[0-9]';",
+            "$files{'/var/log/a'} = '/var/log/a.*[0-9]';",
+            "$files{'/var/log/x'} = '/var/log/x.*[0-9]';",
+            "$files{'/var/log/late'} = '';",
+            "1;",
+        ]
+    );
+}
+
+#[test]
+fn only_addresses_and_networks_that_the_server_takes_are_accepted() {
+    let place = Box::new(&[]);
+    for host in [
+        "",
+        "face",
+        "10.4.3",
+        "10.4.3.256",
+        "01.2.3.4",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "/8",
+        "1:2",
+        "1::2::3",
+        ":::",
+        "g::1",
+        "::/129",
+        "1:2:3:4:5:6:7:8::",
+        "10.4.3.1 ",
+        "10.4.3.1\n",
+    ] {
+        let ended = place.says(&["-n", host]);
+        assert_eq!(ended.status, Some(1), "{host:?}");
+        assert_eq!(ended.stdout, "");
+        assert!(ended.stderr.contains("neither an address"), "{host:?}");
+    }
+    for host in [
+        "10.0.0.0/8",
+        "::1",
+        "::",
+        "fd00::/8",
+        "1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7::",
+        "::2:3:4:5:6:7:8",
+        "::ffff:10.4.3.1",
+    ] {
+        let statements = place.statements(&["-n", host]);
+        assert_eq!(statements[0], format!("$hosts_allow{{'{host}'}} = 1;"));
+    }
+}
+
+#[test]
+fn the_file_of_logd_may_have_quotes_and_blanks() {
+    for (said, path) in [
+        ("'/tmp/all'\t# here", "/tmp/all"),
+        ("\"/tmp/all\"", "/tmp/all"),
+        ("/tmp/all\r", "/tmp/all"),
+        ("'/tmp/all of it'", ""),
+    ] {
+        let system = format!("config system\n\toption 'log_file' {said}\n");
+        let place = Box::new(&[
+            ("etc/config/system", &system),
+            ("tmp/all", ""),
+            ("tmp/all of it", ""),
+        ]);
+        let statements = place.statements(&["10.4.3.1"]);
+        if path.is_empty() {
+            assert_eq!(statements.len(), 2, "{statements:?}");
+            assert!(place.says(&[]).stdout.contains("/tmp/all?of?it"));
+        } else {
+            let log = format!("$files{{'{path}'}} = '{path}.old';");
+            assert_eq!(statements[1..], [log.as_str(), "1;"]);
+        }
+    }
 }
 
 #[test]
