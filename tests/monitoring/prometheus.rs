@@ -94,12 +94,16 @@ fn it_fires_for_a_box_that_is_gone_a_loss_and_a_source_that_is_behind() {
     prometheus.wait_for("FetchlogsBoxGone", "\"box\":\"gone\"");
     prometheus.wait_for("FetchlogsLoss", "\"box\":\"lossy\"");
     prometheus.wait_for("FetchlogsBehind", "\"box\":\"behind\"");
-    prometheus.wait_for("FetchlogsSourceInError", "\"box\":\"behind\"");
+    prometheus.wait_for("FetchlogsPaused", "\"box\":\"behind\"");
     for (name, boxes) in [
         ("FetchlogsBoxGone", &["well", "lossy", "behind"][..]),
         ("FetchlogsLoss", &["well", "gone", "behind"]),
         ("FetchlogsBehind", &["well", "gone", "lossy"]),
-        ("FetchlogsSourceInError", &["well", "gone", "lossy"]),
+        (
+            "FetchlogsSourceInError",
+            &["well", "gone", "lossy", "behind"],
+        ),
+        ("FetchlogsPaused", &["well", "gone", "lossy"]),
         ("FetchlogsNotVerified", &["well", "gone", "lossy", "behind"]),
     ] {
         let firing = prometheus.firing(name);
@@ -109,6 +113,7 @@ fn it_fires_for_a_box_that_is_gone_a_loss_and_a_source_that_is_behind() {
         }
     }
     assert!(!prometheus.firing("FetchlogsCollectorGone").contains("job"));
+    assert!(!prometheus.firing("FetchlogsNumbersOld").contains("job"));
     dashboard_shows_something(&prometheus);
     fleet.stop();
     prometheus.wait_for("FetchlogsCollectorGone", "\"job\":\"fetchlogs\"");
