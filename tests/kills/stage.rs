@@ -151,12 +151,14 @@ impl<'a> Stage<'a> {
             let is_done = |(bytes, copy): (&Vec<u8>, PathBuf)| {
                 let packed = stage.place.path(&format!("hooked/{}.gz", md5_of(bytes)));
                 let gzip = Command::new("gzip").arg("-dc").arg(packed).output();
-                // What is done to every process is done to each run of the hook, too.
-                let killed = format!(
-                    "for verified of {}: it was ended by signal 9;",
-                    copy.display()
-                );
-                gzip.is_ok_and(|gzip| gzip.stdout == *bytes) || events.contains(&killed)
+                // What is done to every process is done to each run of the hook, too, or to a program that it runs.
+                let is_killed = |how| {
+                    let told = format!("for verified of {}: it {how};", copy.display());
+                    events.contains(&told)
+                };
+                gzip.is_ok_and(|gzip| gzip.stdout == *bytes)
+                    || is_killed("was ended by signal 9")
+                    || is_killed("ended with status 137")
             };
             let copies = stage.copies().rotated();
             if copies.len() == finished.len() && finished.iter().zip(copies).all(is_done) {
