@@ -332,7 +332,7 @@ impl Listening {
                 *has_begun |= !std::mem::replace(&mut logs.is_cut, true);
                 Ok(false)
             }
-            Frame::Log(Log::Other) | Frame::Note(_) | Frame::File { .. } => Ok(false),
+            Frame::Log(Log::Other(_)) | Frame::Note(_) | Frame::File { .. } => Ok(false),
             Frame::Alive { .. } => Ok(std::mem::take(has_begun)),
             _ => Err(SourceError::from(ProtocolError::Order).into()),
         });
@@ -434,7 +434,7 @@ mod tests {
         Log::Path(b"/v/b").append_to(&mut half);
         rig.hear(&half);
         assert!(rig.paths().is_none() && !rig.family.is_listening());
-        rig.hear_list(&[Log::Path(b"/v/a"), Log::Path(b"/v/b"), Log::Other]);
+        rig.hear_list(&[Log::Path(b"/v/a"), Log::Path(b"/v/b"), Log::Other(3)]);
         assert!(rig.family.is_listening());
         assert_eq!(rig.paths().unwrap(), ["/v/a", "/v/b"]);
         rig.hear_list(&[]);

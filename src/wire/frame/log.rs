@@ -12,8 +12,8 @@ pub enum Log<'a> {
     Begin,
     /// There are more logs than are told.
     More,
-    /// Something that this version does not know.
-    Other,
+    /// Something that this version does not know, by its number, at least 3.
+    Other(u8),
 }
 
 /// Longest payload: what it is, and a path.
@@ -36,7 +36,8 @@ impl<'a> Log<'a> {
                 put(path);
             }
             Log::Begin => put(&[1]),
-            Log::More | Log::Other => put(&[2]),
+            Log::More => put(&[2]),
+            Log::Other(number) => put(&[number]),
         }
     }
 
@@ -48,7 +49,7 @@ impl<'a> Log<'a> {
             (2, []) => Ok(Log::More),
             (1 | 2, _) => Err(BadFrame::Length),
             // A later version may have more to say.
-            _ => Ok(Log::Other),
+            (number, _) => Ok(Log::Other(number)),
         }
     }
 }
@@ -82,7 +83,7 @@ mod tests {
         for bad in [&[][..], &[0], &[1, b'x'], &[2, b'x']] {
             assert_eq!(read(bad), Err(BadFrame::Length), "{bad:?}");
         }
-        assert_eq!(read(&[3, 1, 2]), Ok(Frame::Log(Log::Other)));
+        assert_eq!(read(&[3, 1, 2]), Ok(Frame::Log(Log::Other(3))));
         let mut too_long = vec![0; HEADER_LEN + LOG_MAX + 1];
         seal(kind::LOG, &mut too_long);
         let piece = Receiver::new().next(&too_long[..HEADER_LEN]).1;
