@@ -4,6 +4,7 @@
 //! something.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use super::candidates::{Candidate, Candidates, name_of};
@@ -318,24 +319,33 @@ impl<S: ReadStore> Query<'_, S> {
         let findings = self.findings.ok_or(Refusal::Later)?;
         let id = archive.age.id;
         findings.tail(id, self.quiet_since_ns, || {
-            let opened = self.open_found(id, archive.path(), findings)?;
-            Ok(opened.map(|(file, stat)| Tail {
+            let Some((file, stat)) = self.open_found(id, archive.path(), findings)? else {
+                return Ok(None);
+            };
+            // It is asked for once more: what its end would tell cannot be guessed.
+            let last = self.last_of(&file, &stat).map_err(|error| {
+                findings.note_failed(id, &error);
+                Refusal::Unreadable(error)
+            })?;
+            Ok(Some(Tail {
                 size: stat.size,
                 written_ns: stat.mtime_ns,
                 is_fresh: stat.mtime_ns > self.quiet_since_ns,
-                last: self.last_of(&file, &stat),
+                last,
                 is_gzip: archive.path().extension() == Some(OsStr::new("gz")),
             }))
         })
     }
 
-    /// The last bytes of a file; zeros where there are not so many, or where they cannot be read.
-    fn last_of(&self, file: &S::File, stat: &Stat) -> [u8; 8] {
+    /// The last bytes of a file; zeros where there are not so many.
+    fn last_of(&self, file: &S::File, stat: &Stat) -> io::Result<[u8; 8]> {
         let mut last = [0; 8];
-        let from = stat.size.checked_sub(last.len() as u64);
-        match from.map(|from| self.store.read_at(file, &mut last, from)) {
-            Some(Ok(8)) => last,
-            _ => [0; 8],
+        let Some(from) = stat.size.checked_sub(last.len() as u64) else {
+            return Ok(last);
+        };
+        match self.store.read_at(file, &mut last, from)? {
+            8 => Ok(last),
+            _ => Ok([0; 8]),
         }
     }
 }
