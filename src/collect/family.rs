@@ -6,20 +6,20 @@
 
 use std::fmt;
 
+use super::asking::Asking;
 use super::error::{ProtocolError, SourceError};
 use super::source::Closed;
 use crate::backoff::Backoff;
 use crate::ids::Inode;
-use crate::limits::{LIST_RARELY_MS, MEMBERS_MAX, PATH_MAX_LEN, REPLY_MAX_LEN, REQUEST_MAX_LEN};
+use crate::limits::{LIST_RARELY_MS, MEMBERS_MAX, PATH_MAX_LEN};
 use crate::random::Random;
 use crate::time::Mono;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::log::Log;
 use crate::wire::frame::{ErrorCode, Frame};
-use crate::wire::line::{LineBuf, Progress};
 use crate::wire::number::InodeWord;
 use crate::wire::receiver::{Piece, Receiver};
-use crate::wire::reply::{Mark, Reply};
+use crate::wire::reply::Mark;
 use crate::wire::request::{Extension, Op, Request};
 
 /// Asks again and again, and has what was told last.
@@ -66,11 +66,7 @@ pub struct Waits {
 enum Phase {
     Waiting,
     Connecting,
-    Asking {
-        line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
-        sent: usize,
-    },
-    Answering(Box<LineBuf<REPLY_MAX_LEN>>),
+    Asking(Asking),
     Listening(Box<Listening>),
 }
 
@@ -153,15 +149,14 @@ impl Family {
         if self.deadline > now {
             return;
         }
-        let error = match self.phase {
+        let error = match &self.phase {
             Phase::Waiting => {
                 self.phase = Phase::Connecting;
                 self.deadline = now.plus_ms(waits.wait_ms);
                 return;
             }
             Phase::Connecting => SourceError::ConnectTimeout,
-            Phase::Asking { .. } => SourceError::SendTimeout,
-            Phase::Answering(_) => SourceError::AnswerTimeout,
+            Phase::Asking(asking) => asking.overdue(),
             Phase::Listening(_) => SourceError::Silence,
         };
         self.fail(Trouble::Source(error), waits, now, random);
@@ -179,27 +174,24 @@ impl Family {
             }),
         };
         // The configuration takes no glob for which there is no room.
-        let line = Box::new(request.to_line().unwrap_or_default());
-        self.phase = Phase::Asking { line, sent: 0 };
+        let line = request.to_line().unwrap_or_default();
+        self.phase = Phase::Asking(Asking::new(line));
         self.deadline = now.plus_ms(waits.wait_ms);
     }
 
     /// The part of the question that is still to be sent.
     pub fn output(&self) -> &[u8] {
         match &self.phase {
-            Phase::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),
+            Phase::Asking(asking) => asking.output(),
             _ => &[],
         }
     }
 
     /// The socket took the first `len` bytes of that.
     pub fn consume_output(&mut self, len: usize, waits: Waits, now: Mono) {
-        let Phase::Asking { line, sent } = &mut self.phase else {
-            return;
-        };
-        *sent += len;
-        if *sent >= line.len() {
-            self.phase = Phase::Answering(Box::default());
+        if let Phase::Asking(asking) = &mut self.phase
+            && asking.consume_output(len)
+        {
             self.deadline = now.plus_ms(waits.wait_ms);
         }
     }
@@ -208,12 +200,8 @@ impl Family {
     pub fn handle_closed(&mut self, closed: Closed, waits: Waits, now: Mono, random: &mut Random) {
         let error = match (&self.phase, closed) {
             (Phase::Waiting, _) => return,
-            (_, Closed::NoAddress) => SourceError::NoAddress,
-            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
-            (Phase::Answering(line), _) if line.line().is_empty() => SourceError::ClosedSilently,
-            (Phase::Asking { .. }, Closed::ByServer) => SourceError::ClosedSilently,
-            (_, Closed::ByServer) => SourceError::ClosedByServer,
-            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
+            (Phase::Asking(asking), closed) => asking.broken_off(closed),
+            (_, closed) => closed.into(),
         };
         // Who was told something comes back at once, as a source does.
         if self.is_listening() && error.is_ordinary() {
@@ -252,28 +240,24 @@ impl Family {
     fn take(&mut self, input: &[u8], waits: Waits, now: Mono) -> Result<usize, Trouble> {
         match &mut self.phase {
             Phase::Waiting | Phase::Connecting => Ok(input.len()),
-            Phase::Asking { .. } if input.is_empty() => Ok(0),
-            Phase::Asking { .. } => Err(SourceError::NotALogServer.into()),
-            Phase::Answering(line) => match line.push(input) {
-                (used, Progress::Partial) => Ok(used),
-                (_, Progress::TooLong) => Err(SourceError::NotALogServer.into()),
-                (used, Progress::Complete) => {
-                    let reply = Reply::parse(line.line());
-                    let reply = reply.map_err(|_| SourceError::NotALogServer)?;
-                    // Classic: a log has this very name there.
-                    if reply.v2.is_none() {
-                        return Err(Trouble::Unknown);
-                    }
-                    self.phase = Phase::Listening(Box::new(Listening {
-                        receiver: Receiver::new(),
-                        is_refused: reply.mark == Mark::Refused,
-                        logs: Logs::default(),
-                        has_begun: true,
-                    }));
-                    self.deadline = now.plus_ms(waits.idle_ms);
-                    Ok(used)
+            Phase::Asking(asking) => {
+                let (used, reply) = asking.hear(input)?;
+                let Some(reply) = reply else {
+                    return Ok(used);
+                };
+                // Classic: a log has this very name there.
+                if reply.v2.is_none() {
+                    return Err(Trouble::Unknown);
                 }
-            },
+                self.phase = Phase::Listening(Box::new(Listening {
+                    receiver: Receiver::new(),
+                    is_refused: reply.mark == Mark::Refused,
+                    logs: Logs::default(),
+                    has_begun: true,
+                }));
+                self.deadline = now.plus_ms(waits.idle_ms);
+                Ok(used)
+            }
             Phase::Listening(listening) => {
                 let (used, piece) = listening.receiver.next(input);
                 match piece {

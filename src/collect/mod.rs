@@ -8,6 +8,7 @@
 //! shown, [`event`], [`error`] and [`status`] what an operator gets to see.
 
 pub(crate) mod archive;
+mod asking;
 mod blocks;
 pub(crate) mod config;
 pub mod copy;

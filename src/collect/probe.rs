@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use crate::collect::asking::Asking;
 use crate::collect::config::{Proto, SourceConfig};
 use crate::collect::error::SourceError;
 use crate::collect::family::Trouble;
 use crate::collect::source::Closed;
 use crate::ids::Inode;
-use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN};
+use crate::limits::VERIFY_EXTRA_MAX_LEN;
 use crate::time::Mono;
 use crate::wire::escape::Escaped;
 use crate::wire::frame::log::Log;
 use crate::wire::frame::{ErrorCode, Frame};
-use crate::wire::line::{LineBuf, Progress};
 use crate::wire::number::InodeWord;
 use crate::wire::receiver::{Piece, Receiver};
 use crate::wire::reply::{Mark, Reply};
@@ -52,11 +52,7 @@ pub enum Finding {
 
 enum Phase {
     Connecting,
-    Asking {
-        line: Box<heapless::Vec<u8, REQUEST_MAX_LEN>>,
-        sent: usize,
-    },
-    Answering(Box<LineBuf<REPLY_MAX_LEN>>),
+    Asking(Asking),
     /// The reason for a refusal follows, or a list.
     Frames {
         receiver: Box<Receiver>,
@@ -132,10 +128,9 @@ impl Probe {
         if self.deadline > now {
             return;
         }
-        self.fail(match self.phase {
+        self.fail(match &self.phase {
             Phase::Connecting => SourceError::ConnectTimeout,
-            Phase::Asking { .. } => SourceError::SendTimeout,
-            Phase::Answering(_) => SourceError::AnswerTimeout,
+            Phase::Asking(asking) => asking.overdue(),
             Phase::Frames { .. } => SourceError::Silence,
         });
     }
@@ -158,10 +153,7 @@ impl Probe {
             v2: (self.proto != Proto::Classic).then_some(extension),
         };
         match request.to_line() {
-            Some(line) => {
-                let line = Box::new(line);
-                self.phase = Phase::Asking { line, sent: 0 };
-            }
+            Some(line) => self.phase = Phase::Asking(Asking::new(line)),
             // The configuration takes no path that would not fit.
             None => self.fail(SourceError::NotALogServer),
         }
@@ -171,34 +163,26 @@ impl Probe {
     /// The part of the question that is still to be sent.
     pub fn output(&self) -> &[u8] {
         match &self.phase {
-            Phase::Asking { line, sent } => line.get(*sent..).unwrap_or_default(),
+            Phase::Asking(asking) => asking.output(),
             _ => &[],
         }
     }
 
     /// The socket took the first `len` bytes of that.
     pub fn consume_output(&mut self, len: usize, now: Mono) {
-        let Phase::Asking { line, sent } = &mut self.phase else {
-            return;
-        };
-        *sent += len;
-        if *sent >= line.len() {
-            self.phase = Phase::Answering(Box::default());
+        if let Phase::Asking(asking) = &mut self.phase
+            && asking.consume_output(len)
+        {
             self.deadline = now.plus_ms(self.wait_ms);
         }
     }
 
     /// The connection is gone, or could not be made.
     pub fn handle_closed(&mut self, closed: Closed) {
-        let error = match (&self.phase, closed) {
-            (_, Closed::NoAddress) => SourceError::NoAddress,
-            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
-            (Phase::Answering(line), _) if line.line().is_empty() => SourceError::ClosedSilently,
-            (Phase::Asking { .. }, Closed::ByServer) => SourceError::ClosedSilently,
-            (_, Closed::ByServer) => SourceError::ClosedByServer,
-            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
-        };
-        self.fail(error);
+        self.fail(match &self.phase {
+            Phase::Asking(asking) => asking.broken_off(closed),
+            _ => closed.into(),
+        });
     }
 
     /// Bytes came.
@@ -206,15 +190,13 @@ impl Probe {
         while self.finding.is_none() {
             let used = match &mut self.phase {
                 Phase::Connecting => return,
-                Phase::Asking { .. } => return self.fail(SourceError::NotALogServer),
-                Phase::Answering(line) => match line.push(input) {
-                    (_, Progress::Partial) => return,
-                    (_, Progress::TooLong) => return self.fail(SourceError::NotALogServer),
-                    (used, Progress::Complete) => {
-                        let reply = Reply::parse(line.line()).ok();
+                Phase::Asking(asking) => match asking.hear(input) {
+                    Ok((_, None)) => return,
+                    Ok((used, Some(reply))) => {
                         self.take_reply(reply);
                         used
                     }
+                    Err(error) => return self.fail(error),
                 },
                 Phase::Frames {
                     receiver,
@@ -265,10 +247,7 @@ impl Probe {
         }
     }
 
-    fn take_reply(&mut self, reply: Option<Reply>) {
-        let Some(reply) = reply else {
-            return self.fail(SourceError::NotALogServer);
-        };
+    fn take_reply(&mut self, reply: Reply) {
         let is_list = self.glob.is_some();
         match (reply.mark, reply.v2) {
             (_, None) if is_list => {

@@ -9,6 +9,7 @@ use std::thread;
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
+use super::outside_program;
 use super::wait::{eventually, until};
 
 /// A started program, whoever hears what it says; killed when dropped.
@@ -154,6 +155,27 @@ impl Process {
 /// Runs a program to its end.
 pub fn run(command: Command) -> Ended {
     Process::start(command).wait()
+}
+
+/// Runs a shell's script to its end by each shell that routers and servers have and that is here: all say the same.
+/// What is the script, and what it is given, is added by the caller.
+pub fn same_by_shells(add_script: impl Fn(&mut Command)) -> Ended {
+    let mut said: Vec<Ended> = Vec::new();
+    for shell in [&["dash"][..], &["busybox", "sh"]] {
+        let Some(program) = outside_program(shell[0]) else {
+            continue;
+        };
+        let mut command = Command::new(program);
+        command.args(&shell[1..]);
+        add_script(&mut command);
+        said.push(run(command));
+    }
+    let last = said.pop().unwrap();
+    for other in said {
+        assert_eq!(other.status, last.status);
+        assert_eq!(other.stdout, last.stdout);
+    }
+    last
 }
 
 /// Sends a signal to a process.

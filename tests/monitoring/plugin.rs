@@ -5,32 +5,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::common::outside_program;
-use crate::common::process::{Ended, run};
+use crate::common::process::{Ended, run, same_by_shells};
 use crate::fleet::Fleet;
 use crate::{assert_json, kit};
 
 fn check(fleet: &Fleet, arguments: &[&str]) -> Ended {
-    let mut said: Vec<Ended> = Vec::new();
-    for shell in [&["dash"][..], &["busybox", "sh"]] {
-        let Some(program) = outside_program(shell[0]) else {
-            continue;
-        };
-        let mut command = Command::new(program);
+    same_by_shells(|command| {
         command
-            .args(&shell[1..])
             .arg(kit("check_fetchlogs"))
             .arg("-d")
             .arg(fleet.snmp_dir())
             .args(arguments)
             .env("FETCH_LOGS", fleet.program());
-        said.push(run(command));
-    }
-    let last = said.pop().unwrap();
-    for other in said {
-        assert_eq!(other.status, last.status);
-        assert_eq!(other.stdout, last.stdout);
-    }
-    last
+    })
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use super::{Place, run, shipped, succeeds};
-use crate::common::process::Ended;
+use super::{Place, shipped, succeeds};
+use crate::common::process::{Ended, same_by_shells};
 use crate::common::{FETCHLOGS, outside_program};
 
 /// A box with these files; its log host is 10.4.3.1.
@@ -21,25 +21,13 @@ impl Box {
 
     /// What each shell makes of it is the same.
     fn says(&self, arguments: &[&str]) -> Ended {
-        let mut said: Vec<Ended> = Vec::new();
-        for shell in [&["dash"][..], &["busybox", "sh"]] {
-            let Some(program) = outside_program(shell[0]) else {
-                continue;
-            };
-            let mut command = Command::new(program);
+        same_by_shells(|command| {
             command
-                .args(&shell[1..])
                 .arg(shipped("gen_numbers-init"))
                 .arg("-r")
                 .arg(self.0.path("root"))
                 .args(arguments);
-            said.push(run(command));
-        }
-        let last = said.pop().unwrap();
-        for other in said {
-            assert_eq!(other.stdout, last.stdout);
-        }
-        last
+        })
     }
 
     /// The statements that are printed, without comments and empty lines.

@@ -89,6 +89,17 @@ pub enum Closed {
     Broken(std::io::Error),
 }
 
+impl From<Closed> for SourceError {
+    fn from(closed: Closed) -> SourceError {
+        match closed {
+            Closed::ByServer => SourceError::ClosedByServer,
+            Closed::NoAddress => SourceError::NoAddress,
+            Closed::NotMade(error) => SourceError::NotConnected(error),
+            Closed::Broken(error) => SourceError::ConnectionLost(error),
+        }
+    }
+}
+
 /// The periods of the command line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Periods {
@@ -352,10 +363,7 @@ impl<F> Source<F> {
                 }
                 SourceError::ClosedSilently
             }
-            (_, Closed::NoAddress) => SourceError::NoAddress,
-            (_, Closed::ByServer) => SourceError::ClosedByServer,
-            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
-            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
+            (_, closed) => closed.into(),
         };
         self.fail(error, cx);
     }

@@ -132,13 +132,12 @@ impl Exchange {
     pub fn closed(&self, closed: Closed) -> Verdict {
         let error = match (&self.state, closed) {
             (_, Closed::NoAddress) => return Verdict::NoAddress,
-            (_, Closed::NotMade(error)) => SourceError::NotConnected(error),
+            (_, closed @ Closed::NotMade(_)) => closed.into(),
             // Too many clients, or an address that is not allowed: such a server closes without
             // reading the line.
             (State::Asking { .. }, _) => return refused_silently(),
             (State::Answering { line }, _) if line.line().is_empty() => return refused_silently(),
-            (_, Closed::ByServer) => SourceError::ClosedByServer,
-            (_, Closed::Broken(error)) => SourceError::ConnectionLost(error),
+            (_, closed) => closed.into(),
         };
         Verdict::Unreachable(error)
     }

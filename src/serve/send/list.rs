@@ -1,11 +1,11 @@
 //! The list of version 2: which logs there are that a glob of the client finds, and which come.
 //! Pure.
 
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 
 use super::ending::Ending;
-use super::keepalive::{KeepAlive, Liveness};
+use super::outbox::Outbox;
 use crate::ids::Inode;
 use crate::limits::{LISTED_AT_ONCE, MEMBERS_MAX, REPLY_MAX_LEN};
 use crate::serve::config::Config;
@@ -19,10 +19,7 @@ use crate::wire::reply::{Mark, Reply, Terms};
 /// A list on its way, and what comes after it.
 pub struct List {
     asked: Patterns,
-    /// What is ready to be sent.
-    out: Vec<u8>,
-    /// How much of that the client has taken.
-    taken: usize,
+    out: Outbox,
     /// The change up to which the client knows the logs; `None` before the first list.
     known: Option<u32>,
     /// What is being told.
@@ -31,7 +28,6 @@ pub struct List {
     is_due: bool,
     /// How many were told since the list began.
     told: usize,
-    keepalive: KeepAlive,
 }
 
 /// The logs, once through.
@@ -60,13 +56,11 @@ impl List {
         out.extend_from_slice(&reply.to_line());
         List {
             asked,
-            out,
-            taken: 0,
+            out: Outbox::new(out, now),
             known: None,
             pass: None,
             is_due: true,
             told: 0,
-            keepalive: KeepAlive::new(now),
         }
     }
 
@@ -83,7 +77,7 @@ impl List {
     /// Whether [`work`](Self::work) has something to do now.
     pub fn has_work(&self) -> bool {
         // A client that takes nothing costs little memory.
-        self.taken == self.out.len() && (self.is_due || self.pass.is_some())
+        self.out.is_taken() && (self.is_due || self.pass.is_some())
     }
 
     /// Looks at some logs, and tells those that the client is to know.
@@ -107,8 +101,8 @@ impl List {
             }
             self.told += 1;
             match self.told.cmp(&(MEMBERS_MAX + 1)) {
-                std::cmp::Ordering::Less => Log::Path(path).append_to(&mut self.out),
-                std::cmp::Ordering::Equal => Log::More.append_to(&mut self.out),
+                std::cmp::Ordering::Less => Log::Path(path).append_to(self.out.end()),
+                std::cmp::Ordering::Equal => Log::More.append_to(self.out.end()),
                 std::cmp::Ordering::Greater => {}
             }
         }
@@ -121,7 +115,7 @@ impl List {
         let all = Frame::Alive {
             size: self.told as u64,
         };
-        self.out.extend_from_slice(&all.to_bytes());
+        self.out.end().extend_from_slice(&all.to_bytes());
     }
 
     /// Begins to tell what is new, if anything is.
@@ -134,7 +128,7 @@ impl List {
         }
         if after.is_none() {
             self.told = 0;
-            Log::Begin.append_to(&mut self.out);
+            Log::Begin.append_to(self.out.end());
         }
         Some(Pass {
             after,
@@ -145,41 +139,21 @@ impl List {
 
     /// Fills `buf` with what is to be sent.
     pub fn output(&mut self, buf: &mut [u8]) -> usize {
-        let rest = self.out.get(self.taken..).unwrap_or_default();
-        let len = rest.len().min(buf.len());
-        buf[..len].copy_from_slice(&rest[..len]);
-        len
+        self.out.output(buf)
     }
 
     /// The socket took the first `len` bytes of the last output.
     pub fn consume_output(&mut self, len: usize, now: Mono) {
-        self.taken += len;
-        if len > 0 {
-            self.keepalive.moved(now);
-        }
-        if self.taken >= self.out.len() {
-            self.out.clear();
-            self.taken = 0;
-        }
+        self.out.consume_output(len, now);
     }
 
     /// A deadline has come.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> ControlFlow<Ending> {
-        let has_output = self.taken < self.out.len();
-        match self.keepalive.check(has_output, config, now) {
-            Liveness::Stalled => return Break(Ending::Stalled),
-            Liveness::Fine => {}
-            Liveness::Silent => {
-                let size = self.told as u64;
-                self.out
-                    .extend_from_slice(&Frame::Alive { size }.to_bytes());
-            }
-        }
-        Continue(())
+        self.out.handle_timeout(self.told as u64, config, now)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        self.keepalive.deadline(self.taken < self.out.len(), config)
+        self.out.poll_timeout(config)
     }
 }

@@ -14,5 +14,6 @@ pub mod follow;
 pub mod keepalive;
 pub mod list;
 pub mod op;
+mod outbox;
 pub mod v2;
 mod zeros;

@@ -8,7 +8,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use super::digest::Digest;
 use super::ending::Ending;
-use super::keepalive::{KeepAlive, Liveness};
+use super::outbox::Outbox;
 use crate::limits::{RANGE_FRAME_LEN, REPLY_MAX_LEN};
 use crate::serve::config::Config;
 use crate::serve::find::refusal::Refusal;
@@ -23,14 +23,10 @@ use crate::wire::token::Token;
 
 /// One answer in the making.
 pub struct OpReply<F> {
-    /// What is ready to be sent.
-    out: Vec<u8>,
-    /// How much of that the client has taken.
-    taken: usize,
+    out: Outbox,
     task: Task<F>,
     /// The file's size when it was asked for.
     size: u64,
-    keepalive: KeepAlive,
     ending: Option<Ending>,
 }
 
@@ -97,11 +93,9 @@ impl<F> OpReply<F> {
             .to_bytes(),
         );
         OpReply {
-            out,
-            taken: 0,
+            out: Outbox::new(out, now),
             task: Task::Done,
             size: 0,
-            keepalive: KeepAlive::new(now),
             ending: Some(ending),
         }
     }
@@ -165,11 +159,9 @@ impl<F> OpReply<F> {
         let mut out = Vec::with_capacity(REPLY_MAX_LEN);
         out.extend_from_slice(&reply.to_line());
         Some(OpReply {
-            out,
-            taken: 0,
+            out: Outbox::new(out, now),
             task,
             size: terms.size,
-            keepalive: KeepAlive::new(now),
             ending: None,
         })
     }
@@ -178,7 +170,7 @@ impl<F> OpReply<F> {
     pub fn has_work(&self) -> bool {
         // A range may be gigabytes: the next frame is read when the last one is taken. A digest and
         // checksums are computed meanwhile, for they are sent as one small frame.
-        let is_room = self.taken == self.out.len() || !matches!(self.task, Task::Range { .. });
+        let is_room = self.out.is_taken() || !matches!(self.task, Task::Range { .. });
         is_room && !matches!(self.task, Task::Done)
     }
 
@@ -198,25 +190,16 @@ impl<F> OpReply<F> {
 
     /// Fills `buf` with what is to be sent.
     pub fn output(&mut self, buf: &mut [u8]) -> usize {
-        let rest = self.out.get(self.taken..).unwrap_or_default();
-        let len = rest.len().min(buf.len());
-        buf[..len].copy_from_slice(&rest[..len]);
-        len
+        self.out.output(buf)
     }
 
     /// The socket took the first `len` bytes of the last output. Tells whether that was all there
     /// will ever be.
     pub fn consume_output(&mut self, len: usize, now: Mono) -> ControlFlow<Ending> {
-        self.taken += len;
-        if len > 0 {
-            self.keepalive.moved(now);
-        }
-        if self.taken < self.out.len() {
+        self.out.consume_output(len, now);
+        if !self.out.is_taken() {
             return Continue(());
         }
-        // Taken whole; the buffer is used again for the next frame.
-        self.out.clear();
-        self.taken = 0;
         match &self.task {
             Task::Done => Break(self.ending.take().unwrap_or(Ending::Answered)),
             _ => Continue(()),
@@ -226,28 +209,19 @@ impl<F> OpReply<F> {
     /// A deadline has come. While something is being computed the client waits for us, not we for
     /// it; what takes long is accompanied by keep-alives.
     pub fn handle_timeout(&mut self, config: &Config, now: Mono) -> ControlFlow<Ending> {
-        let has_output = self.taken < self.out.len();
-        match self.keepalive.check(has_output, config, now) {
-            Liveness::Stalled => return Break(Ending::Stalled),
-            Liveness::Fine => {}
-            // The log may be many gigabytes, and the client takes IDLE without a byte for a dead
-            // connection.
-            Liveness::Silent => {
-                let alive = Frame::Alive { size: self.size };
-                self.out.extend_from_slice(&alive.to_bytes());
-            }
-        }
-        Continue(())
+        // The log may be many gigabytes, and the client takes IDLE without a byte for a dead
+        // connection.
+        self.out.handle_timeout(self.size, config, now)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next.
     pub fn poll_timeout(&self, config: &Config) -> Mono {
-        self.keepalive.deadline(self.taken < self.out.len(), config)
+        self.out.poll_timeout(config)
     }
 
     /// Checks that the parts agree with each other; in release builds it does nothing.
     pub fn check_invariants(&self) {
-        debug_assert!(self.taken <= self.out.len());
+        self.out.check_invariants();
         if let Task::Digest { size, digest, .. } = &self.task {
             debug_assert!(digest.done() <= *size);
         }
@@ -274,7 +248,7 @@ impl<F> OpReply<F> {
                     size: *size,
                     md5: Some(md5),
                 });
-                self.out.extend_from_slice(&frame.to_bytes());
+                self.out.end().extend_from_slice(&frame.to_bytes());
                 Ok(true)
             }
             Task::Sums {
@@ -309,7 +283,7 @@ impl<F> OpReply<F> {
                     frame.extend_from_slice(&at.to_be_bytes());
                     frame.extend_from_slice(sums);
                     frame::seal(kind::SUMS, &mut frame);
-                    self.out.extend_from_slice(&frame);
+                    self.out.end().extend_from_slice(&frame);
                 }
                 Ok(at_end)
             }
@@ -330,9 +304,10 @@ impl<F> OpReply<F> {
                 frame.extend_from_slice(&buf[..read]);
                 frame::seal(kind::DATA, &mut frame);
                 // Nearly always there is nothing before it, and no second buffer is needed.
-                match self.out.is_empty() {
-                    true => self.out = frame,
-                    false => self.out.extend_from_slice(&frame),
+                let out = self.out.end();
+                match out.is_empty() {
+                    true => *out = frame,
+                    false => out.extend_from_slice(&frame),
                 }
                 *at += read as u64;
                 Ok(read == 0 || *at >= *end)
@@ -384,7 +359,7 @@ mod tests {
             while reply.has_work() {
                 assert!(reply.work(&mut [0; 70_000], &disk).is_continue());
             }
-            assert!(reply.out.capacity() <= RANGE_FRAME_LEN + 512);
+            assert!(reply.out.end().capacity() <= RANGE_FRAME_LEN + 512);
             let (bytes, next) = take(&mut reply, now);
             (sent, turn) = (sent + bytes.len(), next);
         }
