@@ -1,7 +1,6 @@
 //! A question of one line on its way to a server, and the answer line that comes back. Pure.
 
-use super::error::SourceError;
-use super::source::Closed;
+use super::error::{Closed, SourceError};
 use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN};
 use crate::wire::line::{LineBuf, Progress};
 use crate::wire::reply::Reply;

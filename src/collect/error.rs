@@ -155,6 +155,30 @@ pub enum SourceError {
     NoRoom(Shortage),
 }
 
+/// The end of a connection, or why it did not come about.
+#[derive(Debug)]
+pub enum Closed {
+    /// The server closed it in good order.
+    ByServer,
+    /// The server has no address to connect to.
+    NoAddress,
+    /// The connection could not be made.
+    NotMade(io::Error),
+    /// The connection broke.
+    Broken(io::Error),
+}
+
+impl From<Closed> for SourceError {
+    fn from(closed: Closed) -> SourceError {
+        match closed {
+            Closed::ByServer => SourceError::ClosedByServer,
+            Closed::NoAddress => SourceError::NoAddress,
+            Closed::NotMade(error) => SourceError::NotConnected(error),
+            Closed::Broken(error) => SourceError::ConnectionLost(error),
+        }
+    }
+}
+
 impl SourceError {
     /// Whether a connection that ends like this may have been a good one.
     pub fn is_ordinary(&self) -> bool {

@@ -7,8 +7,7 @@
 use std::fmt;
 
 use super::asking::Asking;
-use super::error::{ProtocolError, SourceError};
-use super::source::Closed;
+use super::error::{Closed, ProtocolError, SourceError};
 use crate::backoff::Backoff;
 use crate::ids::Inode;
 use crate::limits::{LIST_RARELY_MS, MEMBERS_MAX, PATH_MAX_LEN};

@@ -4,9 +4,8 @@ use std::fmt;
 
 use crate::collect::asking::Asking;
 use crate::collect::config::{Proto, SourceConfig};
-use crate::collect::error::SourceError;
+use crate::collect::error::{Closed, SourceError};
 use crate::collect::family::Trouble;
-use crate::collect::source::Closed;
 use crate::ids::Inode;
 use crate::limits::VERIFY_EXTRA_MAX_LEN;
 use crate::time::Mono;

@@ -147,8 +147,8 @@ fn layers_point_down(source: &Source) -> Vec<String> {
 /// room with it.
 const SERVE: &[&str] = &["glob", "config", "find", "send", "session", "shell"];
 const COLLECT: &[&str] = &[
-    "config", "status", "copy", "error", "event", "archive", "blocks", "finished", "hooks",
-    "source", "family", "verify", "probe", "view", "shell",
+    "config", "status", "copy", "error", "asking", "event", "archive", "blocks", "finished",
+    "hooks", "source", "family", "verify", "probe", "view", "shell",
 ];
 
 fn rooms_point_down(source: &Source) -> Vec<String> {

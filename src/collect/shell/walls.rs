@@ -58,7 +58,8 @@ impl Collector {
         let mut unmade = Vec::new();
         conf::make_missing_dirs(config, &mut |what| unmade.push(what.to_string()));
         let mut unmade = unmade.join("\n");
-        let is_whole = unmade.is_empty() && self.fits(&reaches(&self.options, config));
+        let mut reached = reaches(&self.options, config);
+        let is_whole = unmade.is_empty() && self.fits(&reached);
         if let Some(outside) = &self.inside.outside
             && !is_whole
         {
@@ -67,6 +68,8 @@ impl Collector {
                 .rehearse()
                 .map_err(|error| failed(error.to_string()))?;
             unmade = rehearsal.map_err(failed)?;
+            // It may have made directories.
+            reached = reaches(&self.options, config);
             if let Some(Rival { pid, .. }) = rival {
                 let why = format!("nobody knows what another collector, process {pid}, fetches");
                 return Err(failed(why));
@@ -78,7 +81,7 @@ impl Collector {
             }
             self.journal.complain(&unmade);
         }
-        Ok(reaches(&self.options, config))
+        Ok(reached)
     }
 
     /// Whether a directory that is to be made is missing, and is not one of a source that is in

@@ -53,10 +53,10 @@ impl<F> Source<F> {
 
 #[cfg(test)]
 mod tests {
+    use crate::collect::error::Closed;
     use std::path::Path;
 
     use crate::collect::copy::pointer::{self, BootId, Pointer};
-    use crate::collect::source::Closed;
     use crate::collect::source::tests::Rig;
     use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
     use crate::store::WriteStore;

@@ -26,7 +26,7 @@ impl<F> Source<F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::collect::source::Closed;
+    use crate::collect::error::Closed;
     use crate::collect::source::tests::Rig;
 
     /// What is said of an answer by a box whose clock is so far ahead; none is told by the last.

@@ -50,7 +50,7 @@ use self::pace::Pace;
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, HookNews, LocalCopy, LocalFiles, Paths};
-use super::error::SourceError;
+use super::error::{Closed, SourceError};
 use super::event::{Event, State};
 use super::finished::FinishedCopies;
 use super::finished::heal::clear_away;
@@ -74,30 +74,6 @@ pub struct Source<F> {
     pace: Pace,
     intake: Intake,
     health: Health,
-}
-
-/// The end of a connection, or why it did not come about.
-#[derive(Debug)]
-pub enum Closed {
-    /// The server closed it in good order.
-    ByServer,
-    /// The server has no address to connect to.
-    NoAddress,
-    /// The connection could not be made.
-    NotMade(std::io::Error),
-    /// The connection broke.
-    Broken(std::io::Error),
-}
-
-impl From<Closed> for SourceError {
-    fn from(closed: Closed) -> SourceError {
-        match closed {
-            Closed::ByServer => SourceError::ClosedByServer,
-            Closed::NoAddress => SourceError::NoAddress,
-            Closed::NotMade(error) => SourceError::NotConnected(error),
-            Closed::Broken(error) => SourceError::ConnectionLost(error),
-        }
-    }
 }
 
 /// The periods of the command line.

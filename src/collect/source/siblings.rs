@@ -162,8 +162,9 @@ impl<F> Source<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::error::Closed;
+    use crate::collect::source::Periods;
     use crate::collect::source::tests::Rig;
-    use crate::collect::source::{Closed, Periods};
 
     const PERIODS: Periods = Periods {
         retry_ms: 5_000,

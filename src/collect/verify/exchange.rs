@@ -5,8 +5,7 @@
 //! without being an answer is counted.
 
 use super::Verdict;
-use crate::collect::error::{ProtocolError, SourceError};
-use crate::collect::source::Closed;
+use crate::collect::error::{Closed, ProtocolError, SourceError};
 use crate::ids::Inode;
 use crate::limits::{REPLY_MAX_LEN, REQUEST_MAX_LEN, VERIFY_EXTRA_MAX_LEN, VERIFY_IDLE_MS};
 use crate::time::Mono;

@@ -2,7 +2,7 @@
 //! a clear word, and nothing spins.
 
 use super::Pair;
-use crate::collect::source::Closed;
+use crate::collect::error::Closed;
 use crate::ids::Inode;
 use crate::limits::GENERATIONS_PER_PERIOD_MAX;
 use crate::wire::frame::{

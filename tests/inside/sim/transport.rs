@@ -5,7 +5,7 @@ use std::io;
 use super::net::{Arrival, End, Line, Pipe, Stage};
 use super::site::Served;
 use super::world::World;
-use crate::collect::source::Closed;
+use crate::collect::error::Closed;
 use crate::serve::session::Session;
 use crate::time::Mono;
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use mio::Registry;
 
 use super::{File, PLACE};
-use crate::collect::source::Closed;
+use crate::collect::error::Closed;
 use crate::collect::verify::{Check, Context};
 use crate::limits::TURN_BYTES_MAX;
 use crate::reactor::Rest;

@@ -1,7 +1,7 @@
 //! The server of a fuzzed source: it says what a script wants, and now and then the truth.
 
 use super::{DEADLINES_MAX, MEMORY_HOLE_MAX, PERIODS, World};
-use crate::collect::source::Closed;
+use crate::collect::error::Closed;
 use crate::ids::Inode;
 use crate::inside::fuzz::script::Script;
 use crate::wire::crc32::Crc32;
