@@ -4,7 +4,7 @@ use super::Pair;
 use super::link::End;
 
 /// A dialogue of two generations and a part of a third, seen to its end.
-fn dialogue(prepare: impl FnOnce(&mut Pair)) -> Pair {
+pub(super) fn dialogue(prepare: impl FnOnce(&mut Pair)) -> Pair {
     let mut pair = Pair::following();
     pair.restart_collector();
     pair.log.lines(2);

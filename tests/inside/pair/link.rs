@@ -16,6 +16,10 @@ pub struct Link {
     pub delay_ms: u64,
     /// After so many more bytes towards the collector the connection breaks.
     pub cut_after: Option<(usize, End)>,
+    /// After so many more bytes towards the collector a bit of the next one is flipped.
+    pub flip_after: Option<usize>,
+    /// After so many more bytes the next two pieces change places.
+    pub swap_after: Option<usize>,
     /// How many bytes a connection brings before it breaks.
     pub quota: Quota,
     /// The server is one that does not know the field `f`.
@@ -88,6 +92,8 @@ impl Link {
             window: 256 * 1024,
             delay_ms: 0,
             cut_after: None,
+            flip_after: None,
+            swap_after: None,
             quota: Quota::None,
             knows_no_f: false,
             classic: false,
@@ -157,6 +163,10 @@ impl Link {
     /// What arrives now; at most one step.
     pub fn arrive(&mut self, now_ms: u64) -> Option<Arrival> {
         let conn = self.conn.as_mut().filter(|_| self.line != Line::Dark)?;
+        if self.swap_after == Some(0) && conn.on_the_way.len() > 1 {
+            conn.on_the_way.swap(0, 1);
+            self.swap_after = None;
+        }
         let Some((at_ms, bytes)) = conn.on_the_way.front_mut() else {
             return conn.end.map(Arrival::End);
         };
@@ -165,7 +175,14 @@ impl Link {
         }
         let left = self.cut_after.map_or(usize::MAX, |(left, _)| left);
         let taken = bytes.len().min(self.step).min(left);
-        let arrived: Vec<u8> = bytes.drain(..taken).collect();
+        let mut arrived: Vec<u8> = bytes.drain(..taken).collect();
+        if let Some(left) = self.flip_after {
+            if let Some(byte) = arrived.get_mut(left) {
+                *byte ^= 0x10;
+            }
+            self.flip_after = left.checked_sub(taken);
+        }
+        self.swap_after = self.swap_after.map(|left| left.saturating_sub(taken));
         if bytes.is_empty() {
             conn.on_the_way.pop_front();
         }

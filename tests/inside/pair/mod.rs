@@ -9,6 +9,7 @@
 mod link;
 mod log;
 mod oracle;
+mod seal;
 
 mod alike;
 mod breaks;
@@ -29,6 +30,8 @@ mod outage;
 mod power;
 mod reboot;
 mod rotation;
+#[cfg(feature = "noise")]
+mod sealed;
 mod series;
 mod view;
 mod walk;
@@ -40,6 +43,7 @@ use std::path::PathBuf;
 
 use self::link::{End, Line, Link};
 use self::log::Log;
+use self::seal::Seal;
 use super::fair::Turn;
 use super::fake::{Fake, Handle};
 use crate::collect::config::Config as CollectConfig;
@@ -84,6 +88,10 @@ struct Pair {
     log: Log,
     host: Fake,
     link: Link,
+    /// Connections are sealed from the next one on.
+    is_sealed: bool,
+    /// What the present connection is sealed by.
+    seal: Option<Seal>,
     source: Source<Handle>,
     /// Sessions of connections that the server does not know to be gone come first, the present one
     /// last.
@@ -137,6 +145,8 @@ impl Pair {
             log: Log::new(),
             host,
             link: Link::new(),
+            is_sealed: false,
+            seal: None,
             source,
             sessions: Vec::new(),
             serve_config: ServeConfig::parse(
@@ -369,6 +379,11 @@ impl Pair {
                     self.keep_journal(self.mono_ms as u32);
                 }
                 let conn = self.link.open();
+                self.seal = self.is_sealed.then(Seal::new).flatten();
+                if let Some(seal) = &mut self.seal {
+                    let second = seal.shake_hands();
+                    self.link.down(&second, self.mono_ms);
+                }
                 let session = Session::new(PEER, Mono::from_ms(self.mono_ms));
                 self.sessions.push(Served { session, conn });
                 self.with_source(|source, cx, _| source.handle_connected(cx));
@@ -383,13 +398,16 @@ impl Pair {
             return false;
         };
         let output = self.source.output().to_vec();
-        if output.is_empty() {
+        if output.is_empty() || self.seal.as_ref().is_some_and(|seal| !seal.is_ready()) {
             return false;
         }
         let output = &output[..output.len().min(self.link.step)];
         let taken = output.len();
         self.with_source(|source, cx, _| source.consume_output(taken, cx));
-        let heard = self.link.up(output);
+        let mut heard = self.link.up(output);
+        if let Some(seal) = &mut self.seal {
+            heard = seal.up(&heard);
+        }
         self.with_session(at, |session, cx, _| session.handle_input(&heard, cx));
         if self.hints {
             self.with_session(at, |session, cx, _| session.handle_hint(cx));
@@ -437,7 +455,14 @@ impl Pair {
                 return moved;
             }
             moved = true;
-            self.link.down(&self.buf[..len], self.mono_ms);
+            match &mut self.seal {
+                None => self.link.down(&self.buf[..len], self.mono_ms),
+                Some(seal) => {
+                    for record in seal.down(&self.buf[..len]) {
+                        self.link.down(&record, self.mono_ms);
+                    }
+                }
+            }
             let now = Mono::from_ms(self.mono_ms);
             self.with_session(at, |session, _, buf| session.consume_output(buf, len, now));
             if self.sessions[at].session.ending().is_some() {
@@ -456,7 +481,21 @@ impl Pair {
         };
         match &mut arrived {
             link::Arrival::Bytes(bytes) => {
-                self.with_source(|source, cx, _| source.handle_input(bytes, cx));
+                let opened = self.seal.as_mut().map(|seal| seal.open(bytes));
+                match opened {
+                    None => self.with_source(|source, cx, _| source.handle_input(bytes, cx)),
+                    Some(Ok(mut plain)) => {
+                        // A machine is never given nothing.
+                        if !plain.is_empty() {
+                            self.with_source(|source, cx, _| source.handle_input(&mut plain, cx));
+                        }
+                    }
+                    Some(Err(why)) => {
+                        let closed = Closed::Broken(std::io::Error::other(why));
+                        self.with_source(|source, cx, _| source.handle_closed(closed, cx));
+                        self.hang_up();
+                    }
+                }
             }
             link::Arrival::End(end) => {
                 let closed = match end {
