@@ -39,7 +39,9 @@ pub struct Birth {
 }
 
 /// The sorts of file that make a difference here.
+// As wide as a word: of a `Stat` that is handed on, gaps would be copied byte by byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Kind {
     /// The only sort that is ever served or written.
     Regular,

@@ -8,7 +8,9 @@ pub(super) enum Name {
 }
 
 /// The settings that are hashes.
+// Both as wide as a word: what is handed on with them has no gaps, which are copied byte by byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Hash {
     /// `%hosts_allow`
     HostsAllow,
@@ -20,6 +22,7 @@ pub enum Hash {
 
 /// The settings with one value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Scalar {
     /// `$bind_addr`
     BindAddr,
