@@ -66,7 +66,6 @@ impl Ending {
                 | Ending::Truncated
                 | Ending::Answered
                 | Ending::Gone
-                | Ending::Full(_)
                 | Ending::Refused(Refusal::Missing | Refusal::Compressed(_))
         )
     }
