@@ -19,7 +19,6 @@ fn agent(fleet: &Fleet, port: u16) -> Option<Guarded> {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/snmpd.conf.example");
     let text = fs::read_to_string(example)
         .unwrap()
-        .replace("rocommunity public", "rocommunity logs")
         .replace("udp:127.0.0.1:161", &format!("udp:127.0.0.1:{port}"))
         .replace(
             "/usr/local/sbin/snmp_from_file",

@@ -232,6 +232,7 @@ impl Collector {
             failed_syncs: 0,
             rights: FileRights::default(),
         };
+        collector.shown.note_faulty(collector.is_faulty);
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
         let outdated = seats::outdated(snmp_dir, seat, &config);
@@ -432,6 +433,9 @@ impl Collector {
         if let Some(hooks) = &mut self.hooks {
             let is_other = hooks.take_news(index, slot, &news, &mut cx);
             is_other.then(|| self.shown.note_news());
+            if news.dropped.get() > 0 {
+                self.shown.note_hooks_left(news.dropped.get());
+            }
         }
         if slot.owes_hooks() {
             self.owing.push(index);
