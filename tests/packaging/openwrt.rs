@@ -520,7 +520,7 @@ fn the_recipe_has_the_version_and_the_files_that_exist() {
         .filter(|word| word.starts_with("./files/"))
         .collect();
     assert_eq!(files.len(), 4);
-    for field in ["URL", "HASH", "NAME", "ADDRESS"] {
+    for field in ["HOMEPAGE", "URL", "HASH", "NAME", "ADDRESS"] {
         assert!(recipe.contains(&format!("PUBLISHER-{field}")), "{field}");
     }
     assert!(recipe.contains("\ninclude ../../lang/rust/rust-package.mk\n"));

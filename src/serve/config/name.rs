@@ -18,6 +18,8 @@ pub enum Hash {
     Files,
     /// `%series`
     Series,
+    /// `%keys_allow`
+    KeysAllow,
 }
 
 /// The settings with one value.
@@ -42,6 +44,10 @@ pub enum Scalar {
     MaxClientsPerIp,
     /// `$keep_deleted`
     KeepDeleted,
+    /// `$private_key_file`
+    PrivateKeyFile,
+    /// `$require_key`
+    RequireKey,
 }
 
 impl Name {
@@ -61,7 +67,7 @@ impl Name {
 
 impl Hash {
     /// All of them.
-    pub const ALL: [Hash; 3] = [Hash::HostsAllow, Hash::Files, Hash::Series];
+    pub const ALL: [Hash; 4] = [Hash::HostsAllow, Hash::Files, Hash::Series, Hash::KeysAllow];
 
     /// The name without its `%`.
     pub fn name(self) -> &'static str {
@@ -69,13 +75,14 @@ impl Hash {
             Hash::HostsAllow => "hosts_allow",
             Hash::Files => "files",
             Hash::Series => "series",
+            Hash::KeysAllow => "keys_allow",
         }
     }
 }
 
 impl Scalar {
     /// All of them.
-    pub const ALL: [Scalar; 9] = [
+    pub const ALL: [Scalar; 11] = [
         Scalar::BindAddr,
         Scalar::BindPort,
         Scalar::DelayCheck,
@@ -85,6 +92,8 @@ impl Scalar {
         Scalar::MaxClients,
         Scalar::MaxClientsPerIp,
         Scalar::KeepDeleted,
+        Scalar::PrivateKeyFile,
+        Scalar::RequireKey,
     ];
 
     /// The name without its `$`.
@@ -99,6 +108,8 @@ impl Scalar {
             Scalar::MaxClients => "max_clients",
             Scalar::MaxClientsPerIp => "max_clients_per_ip",
             Scalar::KeepDeleted => "keep_deleted",
+            Scalar::PrivateKeyFile => "private_key_file",
+            Scalar::RequireKey => "require_key",
         }
     }
 }
