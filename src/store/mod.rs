@@ -40,8 +40,8 @@ pub struct Birth {
     pub at_ns: Option<u64>,
 }
 
-/// The sorts of file that make a difference here.
 // As wide as a word: of a `Stat` that is handed on, gaps would be copied byte by byte.
+/// The sorts of file that make a difference here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Kind {

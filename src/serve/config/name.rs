@@ -7,8 +7,8 @@ pub(super) enum Name {
     Scalar(Scalar),
 }
 
-/// The settings that are hashes.
 // Both as wide as a word: what is handed on with them has no gaps, which are copied byte by byte.
+/// The settings that are hashes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Hash {

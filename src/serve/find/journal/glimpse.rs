@@ -54,8 +54,8 @@ pub(super) enum Begins {
     Unread,
 }
 
-/// How a file ends.
 // As wide as a word: what is handed on with it has no gaps, which are copied byte by byte.
+/// How a file ends.
 #[derive(PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Ends {
