@@ -137,6 +137,10 @@ pub const TURNED_AWAY_TIMEOUT_MS: u64 = 2_000;
 /// others are closed.
 pub const TURNED_AWAY_MAX: usize = 8;
 
+/// Those of them whose questions about copies are answered: a collector that has all its places can
+/// still verify and heal.
+pub const QUESTIONS_MAX: usize = 4;
+
 /// Connections that a server accepts in one turn of its loop.
 pub const ACCEPTED_AT_ONCE: usize = 64;
 

@@ -469,27 +469,32 @@ fn a_thousand_sources_in_ten_lines_and_a_change_costs_the_others_nothing() {
     place.wait_for_status("box", "OK\n");
     println!("1000 sources are followed after {:?}", start.elapsed());
 
-    // A new log on the box.
-    let new = place.path("logs/3/new.log");
-    let start = Instant::now();
-    fs::write(&new, "new\n").unwrap();
-    let copy = format!("copies/box{}", new.display());
-    place.wait_for(&copy, b"new\n");
-    let took = start.elapsed();
-    println!("a new log is there after {took:?}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
-    wait_for_sources(&place, 1001);
+    // A new log on the box. Other tests have this processor too: the quickest of three counts.
+    let took = [3, 4, 5].map(|dir| {
+        let new = place.path(&format!("logs/{dir}/new.log"));
+        let start = Instant::now();
+        fs::write(&new, "new\n").unwrap();
+        let copy = format!("copies/box{}", new.display());
+        place.wait_for(&copy, b"new\n");
+        start.elapsed()
+    });
+    println!("new logs are there after {took:?}");
+    assert!(
+        took.iter().min() < Some(&Duration::from_secs(2)),
+        "{took:?}"
+    );
+    wait_for_sources(&place, 1003);
 
     let before = column(&place, "since");
     conf(2..8);
     collector.signal(Signal::HUP);
     collector
         .err
-        .wait_for("3 sources added, 2 removed, 999 unchanged");
-    wait_for_sources(&place, 1002);
+        .wait_for("3 sources added, 2 removed, 1001 unchanged");
+    wait_for_sources(&place, 1004);
     let (since, connections) = (column(&place, "since"), column(&place, "connections"));
     let kept = before.iter().filter(|(log, _)| since.contains_key(*log));
-    assert_eq!(kept.clone().count(), 999);
+    assert_eq!(kept.clone().count(), 1001);
     for (log, was) in kept {
         assert_eq!((&since[log], &*connections[log]), (was, "1"), "{log}");
     }

@@ -268,6 +268,10 @@ fn those_that_an_operator_of_the_server_meets() {
                 ),
             ),
             (
+                "of those, questions about copies that are answered",
+                format!("{QUESTIONS_MAX}: told that there is no place."),
+            ),
+            (
                 "watches on generations of one file",
                 format!("{WATCHES_PER_FILE_MAX}: looked at every $delay_check."),
             ),

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use fetchlogs::limits::{PEER_LINES_MAX, PEERS_HEARD_MAX, TURNED_AWAY_MAX};
+use fetchlogs::limits::{PEER_LINES_MAX, PEERS_HEARD_MAX, QUESTIONS_MAX, TURNED_AWAY_MAX};
 use fetchlogs::wire::frame::{ErrorCode, Frame};
 
 use crate::common::classic::Client;
@@ -221,6 +221,45 @@ fn one_address_cannot_take_all_places() {
     let why = "has $max_clients_per_ip connections already";
     expect_turned_away(&server, [0, 0, 1], why, &logs);
     expect_service(&mut client_from(&server, [0, 0, 2]), &logs);
+}
+
+/// What a collector asks about a copy that it has, and how far it is answered.
+fn digest_over(client: &mut Client, logs: &Logs) -> String {
+    client.send(logs.request(
+        "messages",
+        format!("{} 6 v2 op=digest\n", logs.inode("messages")),
+    ));
+    client.reply()
+}
+
+#[test]
+fn an_address_that_has_all_its_places_can_have_its_copies_compared() {
+    let settings = "$max_clients = 2; $max_clients_per_ip = 1; $hosts_allow{'127.0.0.0/8'} = 1;";
+    let (logs, server) = served_log(settings);
+    let mut first = client_from(&server, [0, 0, 1]);
+    expect_service(&mut first, &logs);
+    for _ in 0..2 * QUESTIONS_MAX {
+        let mut client = client_from(&server, [0, 0, 1]);
+        assert!(digest_over(&mut client, &logs).starts_with("O "));
+    }
+    assert!(!server.said().contains("has $max_clients_per_ip"));
+    // Nothing else is to be had so, and no more than some at the same time.
+    let why = "has $max_clients_per_ip connections already";
+    expect_turned_away(&server, [0, 0, 1], why, &logs);
+    server.wait_for(why);
+    server.signal(Signal::STOP);
+    let _silent: Vec<Client> = (0..QUESTIONS_MAX)
+        .map(|_| client_from(&server, [0, 0, 1]))
+        .collect();
+    let mut next = client_from(&server, [0, 0, 1]);
+    server.signal(Signal::CONT);
+    assert!(digest_over(&mut next, &logs).starts_with("E "));
+    // Nor are there more when the server as a whole is full.
+    let mut second = client_from(&server, [0, 0, 2]);
+    expect_service(&mut second, &logs);
+    logs.append("messages", "more\n");
+    first.expect("more\n");
+    second.expect("more\n");
 }
 
 #[test]

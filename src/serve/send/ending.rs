@@ -60,7 +60,6 @@ impl Ending {
                 | Ending::Truncated
                 | Ending::Answered
                 | Ending::Gone
-                | Ending::Full(_)
                 | Ending::Refused(Refusal::Missing | Refusal::Compressed(_))
         )
     }

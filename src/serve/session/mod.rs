@@ -91,8 +91,10 @@ pub struct Sent {
 struct Asking {
     line: LineBuf<REQUEST_MAX_LEN>,
     deadline: Mono,
-    /// Why the client will not be served, whatever it asks for.
+    /// Why there is no place for the client.
     full: Option<&'static str>,
+    /// Even so, what it asks about a copy is answered.
+    may_question: bool,
 }
 
 impl<F> Session<F> {
@@ -106,13 +108,20 @@ impl<F> Session<F> {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
                 full: None,
+                may_question: true,
             })),
         }
     }
 
     /// A client for which there is no place. Only its request line tells whether it understands
-    /// why.
-    pub fn turned_away(peer: IpAddr, why: &'static str, now: Mono) -> Session<F> {
+    /// why, and whether it needs one: where it `may_question`, what is asked about a copy is
+    /// answered, so that those who are served by all the places can be compared and mended.
+    pub fn turned_away(
+        peer: IpAddr,
+        why: &'static str,
+        may_question: bool,
+        now: Mono,
+    ) -> Session<F> {
         Session {
             peer,
             is_extra: true,
@@ -121,11 +130,13 @@ impl<F> Session<F> {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
                 full: Some(why),
+                may_question,
             })),
         }
     }
 
-    /// Whether the client takes none of the places, because it is only told that there is none.
+    /// Whether the client takes none of the places: it is told that there is none, or has a
+    /// question answered.
     pub fn is_turned_away(&self) -> bool {
         self.is_extra
     }
@@ -263,16 +274,18 @@ impl<F> Session<F> {
             // A request is one line; who sends more speaks another protocol.
             (used, Progress::Complete) if used < input.len() => self.end(Ending::Chatter),
             (_, Progress::Complete) => {
-                // Nothing is looked up for a client that is turned away: it is there only to be
-                // told so.
-                if let Some(why) = asking.full {
-                    self.phase = request::turn_away(why, asking.line.line(), cx.now.mono);
-                } else {
-                    let line = std::mem::take(&mut asking.line);
-                    let log = request::log_of(line.line(), cx.config);
-                    self.log = log.unwrap_or(NO_LOG);
-                    self.phase = request::answer(self.peer, line, cx);
-                }
+                let line = std::mem::take(&mut asking.line);
+                // Nothing is looked up for a client that is turned away.
+                self.phase = match asking.full {
+                    Some(why) if !(asking.may_question && request::is_question(line.line())) => {
+                        request::turn_away(why, line.line(), cx.now.mono)
+                    }
+                    _ => {
+                        let log = request::log_of(line.line(), cx.config);
+                        self.log = log.unwrap_or(NO_LOG);
+                        request::answer(self.peer, line, cx)
+                    }
+                };
             }
         }
         self.check_invariants();
@@ -453,7 +466,7 @@ impl<F> Session<F> {
         match &self.phase {
             // Only a request line tells whether the client understands why there is no place.
             Phase::Asking(asking) => debug_assert!(asking.full.is_some() == self.is_extra),
-            Phase::Searching(_) => debug_assert!(!self.is_extra),
+            Phase::Searching(_) => {}
             Phase::Streaming(stream) => {
                 debug_assert!(!self.is_extra);
                 stream.check_invariants();

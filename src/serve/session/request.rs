@@ -87,6 +87,14 @@ fn list<S: ReadStore>(request: &Request<'_>, cx: &Context<'_, S>) -> Phase<S::Fi
     }
 }
 
+/// Whether a line asks about a copy, and for nothing that lasts.
+pub(super) fn is_question(line: &[u8]) -> bool {
+    let op = Request::parse(line)
+        .ok()
+        .and_then(|request| Some(request.v2?.op));
+    matches!(op, Some(Op::Digest | Op::Sums { .. } | Op::Range { .. }))
+}
+
 /// Turns a client away for which there is no place. Who asked for version 2 is told so.
 pub(super) fn turn_away<F>(why: &'static str, line: &[u8], now: Mono) -> Phase<F> {
     match asks_for_v2(line) {

@@ -102,8 +102,9 @@ impl ClientCounts {
     ) -> Option<u32> {
         let waited = |index: &u32| {
             let home = peer_of(*index).and_then(|ip| self.home_of(ip));
-            // How long ago, so that it does not matter when the count begins anew.
-            home.map_or(u32::MAX, |home| self.turn.wrapping_sub(home.turn))
+            // How long ago, so that it does not matter when the count begins anew. An address that
+            // has no place, but a question, comes last.
+            home.map_or(0, |home| self.turn.wrapping_sub(home.turn))
         };
         let next = match mutation::is_on(Mutation::AddressesIgnored) {
             true => line.iter().next()?,

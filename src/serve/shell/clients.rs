@@ -11,7 +11,7 @@ use super::admission::{ClientCounts, TurnedAway, home};
 use super::client::Client;
 use super::followers::Followers;
 use super::{CLIENT, Shared, listening};
-use crate::limits::{DEADLINES_MS, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
+use crate::limits::{DEADLINES_MS, QUESTIONS_MAX, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
 use crate::reactor::connection::{Connection, Plain};
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -297,17 +297,17 @@ impl Clients {
             return Some(Session::new(ip, now));
         };
         let why = turned_away.why();
-        shared
-            .report
-            .say_of_peer(home(ip), format_args!("{ip}: {why}"));
-        self.may_tell(&turned_away)
-            .then(|| Session::turned_away(ip, why, now))
-    }
-
-    /// Whether there is room to tell a peer why it is turned away.
-    fn may_tell(&self, turned_away: &TurnedAway) -> bool {
+        // Whoever hears it is told of when it has.
         let extra = self.places.len() - self.counts.taken();
-        *turned_away != TurnedAway::NotAllowed && extra < TURNED_AWAY_MAX && !self.places.is_full()
+        if turned_away == TurnedAway::NotAllowed
+            || extra >= TURNED_AWAY_MAX
+            || self.places.is_full()
+        {
+            let report = &mut shared.report;
+            report.say_of_peer(home(ip), format_args!("{ip}: {why}"));
+            return None;
+        }
+        Some(Session::turned_away(ip, why, extra < QUESTIONS_MAX, now))
     }
 
     fn register(&mut self, index: u32, life: u16, registry: &Registry) -> io::Result<()> {

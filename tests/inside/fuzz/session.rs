@@ -127,7 +127,7 @@ impl World {
             let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, self.clients.len() as u8));
             let now = Mono::from_ms(self.now_ms);
             let session = match self.clients.len() {
-                3 => Session::turned_away(peer, "no place", now),
+                3 => Session::turned_away(peer, "no place", self.now_ms.is_multiple_of(2), now),
                 _ => Session::new(peer, now),
             };
             self.clients.push(Client {
