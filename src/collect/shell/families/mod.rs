@@ -29,6 +29,8 @@ pub struct FamilySlot {
     config: FamilyConfig,
     family: Family,
     connection: Option<Connection>,
+    /// Nobody could be reached at one of its addresses.
+    is_unreached: bool,
     life: u16,
     /// Counts the tries, so that each address of a name has its turn.
     tries: usize,
@@ -67,6 +69,7 @@ impl FamilySlot {
             config,
             family: Family::new(now),
             connection: None,
+            is_unreached: false,
             life: 0,
             tries: 0,
             members: Vec::new(),
@@ -86,6 +89,11 @@ impl FamilySlot {
     /// Its line.
     pub fn config(&self) -> &FamilyConfig {
         &self.config
+    }
+
+    fn close(&mut self) {
+        let connection = self.connection.take();
+        self.is_unreached |= connection.is_some_and(|it| !it.is_made());
     }
 
     fn poll_timeout(&self) -> Mono {
@@ -345,7 +353,7 @@ impl Collector {
         };
         slot.family.handle_timeout(waits, now, &mut self.random);
         if !slot.family.wants_connection() {
-            slot.connection = None;
+            slot.close();
         } else if slot.connection.is_none() {
             let place = slot.tries.checked_rem(found.len()).unwrap_or(0);
             slot.tries += 1;
@@ -364,9 +372,11 @@ impl Collector {
             };
             match made {
                 Ok(connection) => slot.connection = Some(connection),
-                Err(closed) => slot
-                    .family
-                    .handle_closed(closed, waits, now, &mut self.random),
+                Err(closed) => {
+                    slot.is_unreached = true;
+                    let random = &mut self.random;
+                    slot.family.handle_closed(closed, waits, now, random);
+                }
             }
         }
         if let Some(connection) = slot.connection.as_mut().filter(|it| it.is_made()) {
@@ -379,7 +389,7 @@ impl Collector {
             }
         }
         if !slot.family.wants_connection() {
-            slot.connection = None;
+            slot.close();
         }
         let trouble = slot.family.trouble().map(ToString::to_string);
         let trouble = trouble.unwrap_or_default();
@@ -395,6 +405,9 @@ impl Collector {
             self.take_list(index, &logs);
         }
         if let Some(slot) = self.families.get_mut(index as usize) {
+            if std::mem::take(&mut slot.is_unreached) {
+                self.resolver.doubt(&slot.config.source, now);
+            }
             slot.tell_status(&mut self.statuses);
             let at = slot.poll_timeout();
             self.family_deadlines.set_about(index, Some(at), now);
