@@ -348,6 +348,8 @@ mod tests {
             since: 1,
             until: None,
             version: "2".into(),
+            is_faulty: false,
+            hooks_left: 0,
         };
         end.write(&mut text).unwrap();
         text

@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! TABLE = HEADER *SOURCE END
-//! END   = "#collector" TAB SINCE TAB ( UNTIL | "-" ) TAB VERSION LF
+//! END   = "#collector" TAB SINCE TAB ( UNTIL | "-" ) TAB VERSION TAB FAULTY TAB HOOKS_LEFT LF
 //! ```
 //!
-//! A reader finds its columns by the names in the header, so that later versions can have more.
+//! A reader finds its columns by the names in the header, so that later versions can have more. The
+//! last line may have more fields, too, or fewer in earlier versions.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -82,6 +83,11 @@ pub struct Collector<'a> {
     pub until: Option<u64>,
     /// Its version.
     pub version: Cow<'a, str>,
+    /// Whether its configuration has faults: lines are left out, or at HUP it was not taken.
+    pub is_faulty: bool,
+    /// Events that were left since it began: the operator's program failed for them, or too many
+    /// waited.
+    pub hooks_left: u32,
 }
 
 /// The names of the columns, in their order.
@@ -197,7 +203,8 @@ impl Collector<'_> {
     pub fn write(&self, out: &mut impl Write) -> fmt::Result {
         let version = Escaped(self.version.as_bytes());
         let (since, until) = (self.since, Known(self.until));
-        writeln!(out, "{END}\t{since}\t{until}\t{version}")
+        let (faulty, left) = (u8::from(self.is_faulty), self.hooks_left);
+        writeln!(out, "{END}\t{since}\t{until}\t{version}\t{faulty}\t{left}")
     }
 }
 
@@ -305,6 +312,8 @@ fn collector(rest: &str) -> Option<Collector<'_>> {
         since,
         until: number::decimal(until.as_bytes()),
         version: as_text(unescaped(fields.next().unwrap_or_default())),
+        is_faulty: fields.next() == Some("1"),
+        hooks_left: fields.next().and_then(|it| it.parse().ok()).unwrap_or(0),
     })
 }
 
@@ -407,11 +416,26 @@ mod tests {
                 since: 7,
                 until,
                 version: "2.0.0".into(),
+                is_faulty: true,
+                hooks_left: 3,
             };
             let mut text = String::new();
             collector.write(&mut text).unwrap();
             assert_eq!(reader().line(text.trim_end()), Some(Line::End(collector)));
         }
+    }
+
+    #[test]
+    fn the_last_line_of_an_earlier_version_is_read() {
+        let collector = Collector {
+            since: 7,
+            until: None,
+            version: "2.0.0".into(),
+            is_faulty: false,
+            hooks_left: 0,
+        };
+        let line = reader().line("#collector\t7\t-\t2.0.0");
+        assert_eq!(line, Some(Line::End(collector)));
     }
 
     #[test]

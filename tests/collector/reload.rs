@@ -4,10 +4,12 @@ use std::fs;
 use std::process::Command;
 
 use super::common::FETCHLOGS;
-use super::common::collector::{Collector, Place, REMOTE, Signal};
+use super::common::collector::{Collector, Place, REMOTE, Signal, run};
 use super::common::scripted::{Call, Scripted};
 use super::common::skipped::skipped;
+use super::common::wait::until;
 use super::common::walls;
+use super::view;
 
 const STAYS: &str = "the configuration stays as it was before";
 
@@ -35,6 +37,49 @@ fn short_line(server: &Scripted) -> String {
 
 fn template(place: &Place, root: &str) -> String {
     format!("copies {}/%h/%f", place.path(root).display())
+}
+
+/// A line that is left out has no source in whose state anybody could see it.
+#[test]
+fn a_configuration_that_is_not_all_in_force_is_told_to_whoever_looks() {
+    let server = Scripted::numbered(13);
+    let place = Place::new();
+    let good = place.line(server.address(), REMOTE, "log");
+    let bad = "127.0.0.9 router 5".to_owned();
+    place.configure(&[good.clone(), bad.clone()]);
+    let collector = place.start(&[]);
+    let mut call = server.accept();
+    call.send("O 7\nabc");
+    place.wait_for("log", b"abc");
+    let expect = |is_faulty: bool| {
+        let number = u8::from(is_faulty);
+        until("the table", || {
+            let table = String::from_utf8(place.read("snmp/.fetch_logs.table")).unwrap();
+            table.ends_with(&format!("\t{number}\t0\n"))
+        });
+        let metrics = view::get(&place, "/metrics");
+        assert!(metrics.contains(&format!("\nfetchlogs_configuration_faulty {number}\n")));
+        let dir = place.path("");
+        let (status, text, _) = run(["status", "snmp"], &dir);
+        let words =
+            "the configuration has faults: not all of it is in force; fetch_logs -t tells them\n";
+        let said = (status, text.contains(words));
+        assert_eq!(said, (number.into(), is_faulty), "{text}");
+        let (_, text, _) = run(["status", "-j", "snmp"], &dir);
+        let members = format!(",\"faulty\":{is_faulty},\"hooks_left\":0}}");
+        assert!(text.contains(&members), "{text}");
+    };
+    expect(true);
+    for (lines, is_faulty) in [
+        (vec![good.clone()], false),
+        (vec![good.clone(), bad], true),
+        (vec![good], false),
+    ] {
+        place.configure(&lines);
+        collector.signal(Signal::HUP);
+        expect(is_faulty);
+    }
+    goes_on(&place, &mut call);
 }
 
 /// The directory of all copies is new: the one below which this process may make directories is another.

@@ -135,6 +135,40 @@ fn the_worst_is_told_first_and_with_all_of_its_digits() {
     }
 }
 
+/// Says what a collector would that left lines of its configuration out, and has a hook that fails.
+const FAULTY: &str = r#"#!/bin/sh
+echo '{"sources":['
+echo '{"box":"a","remote_file":"/m","state":"following","since":95,"behind":0,"losses":0,"why":"","hooks_waiting":2},'
+echo '{"box":"a","remote_file":"/,\"faulty\":true","state":"following","since":95,"behind":0,"losses":0,"why":"","hooks_waiting":1}],'
+echo '"summary":{"servers":1},"collector":{"version":"2.0.0","since":1,"until":null,"now":100,"faulty":'$FAULTY',"hooks_left":7}}'
+"#;
+
+#[test]
+fn a_configuration_that_is_not_all_in_force_is_a_warning() {
+    for (faulty, status, begin) in [
+        (
+            "true",
+            1,
+            "FETCHLOGS WARNING: not all of the configuration is in force",
+        ),
+        ("false", 0, "FETCHLOGS OK: 2 sources on 1 boxes"),
+    ] {
+        let text = FAULTY.replace("$FAULTY", faulty);
+        for ended in by_program(&text, &[]) {
+            let said = &ended.stdout;
+            assert_eq!(ended.status, Some(status), "{said}");
+            assert!(said.starts_with(begin), "{said}");
+            assert!(said.ends_with(" hooks=3 hooks_left=7c\n"), "{said}");
+        }
+        for ended in by_program(&text, &["-j"]) {
+            let number = u8::from(status == 1);
+            let of_collector = format!(",\"faulty\":{number},\"hooks_left\":7}}");
+            assert!(ended.stdout.contains(&of_collector), "{}", ended.stdout);
+            assert!(ended.stdout.contains(",\"hooks\":3,"), "{}", ended.stdout);
+        }
+    }
+}
+
 #[test]
 fn a_collector_that_hangs_is_not_waited_for_long() {
     for ended in by_program("#!/bin/sh\nexec sleep 100\n", &["-t", "1"]) {

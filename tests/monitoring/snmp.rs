@@ -19,7 +19,6 @@ fn agent(fleet: &Fleet, port: u16) -> Option<Guarded> {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/snmpd.conf.example");
     let text = fs::read_to_string(example)
         .unwrap()
-        .replace("rocommunity public", "rocommunity logs")
         .replace("udp:127.0.0.1:161", &format!("udp:127.0.0.1:{port}"))
         .replace(
             "/usr/local/sbin/snmp_from_file",
@@ -48,6 +47,26 @@ fn metrics(module: &str) -> Vec<(&str, &str)> {
     metrics
 }
 
+/// The module since 0.23, and the one before.
+const NEW: &str = "snmp_exporter.yml";
+const OLD: &str = "snmp_exporter-0.22.yml";
+
+/// Only one of them is tried, as the exporter is here.
+#[test]
+fn the_modules_of_both_formats_are_the_same() {
+    let (new, old) = (text_of(NEW), text_of(OLD));
+    let (_, new) = new
+        .split_once(
+            "\nauths:\n  fetchlogs:\n    version: 2\n    community: logs\nmodules:\n  fetchlogs:\n",
+        )
+        .unwrap();
+    let (_, old) = old
+        .split_once("\nfetchlogs:\n  version: 2\n  auth:\n    community: logs\n")
+        .unwrap();
+    let old: String = old.lines().map(|line| format!("  {line}\n")).collect();
+    assert_eq!(new, old);
+}
+
 #[test]
 fn every_metric_of_the_module_has_a_value_of_the_collector() {
     let Some(exporter) = outside_program("prometheus-snmp-exporter") else {
@@ -61,19 +80,23 @@ fn every_metric_of_the_module_has_a_value_of_the_collector() {
         return;
     };
     let port = free_port();
+    let mut version = Command::new(&exporter);
+    version.arg("--version");
+    let ended = run(version);
+    let version = ended.stdout + &ended.stderr;
+    let is_old = (1..=22).any(|minor| version.contains(&format!("version 0.{minor}.")));
+    let module = kit(if is_old { OLD } else { NEW });
     let mut command = Command::new(exporter);
     command
-        .arg(format!(
-            "--config.file={}",
-            kit("snmp_exporter.yml").display()
-        ))
+        .arg(format!("--config.file={}", module.display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let _exporter = daemon(&mut command);
-    let path = format!("/snmp?module=fetchlogs&target=127.0.0.1:{agents}");
+    let auth = if is_old { "" } else { "auth=fetchlogs&" };
+    let path = format!("/snmp?{auth}module=fetchlogs&target=127.0.0.1:{agents}");
     let text = eventually("an answer of the exporter", || {
         get(port, &path).filter(|text| text.contains("fetchlogsSourceState{"))
     });
-    let module = text_of("snmp_exporter.yml");
+    let module = text_of(NEW);
     let metrics = metrics(&module);
     assert!(metrics.len() > 20);
     for (name, _) in metrics {
@@ -110,7 +133,7 @@ fn the_module_has_the_names_of_the_mib() {
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dirs = ["conf/snmp", "tests/snmp/mibs"].map(|dir| root.join(dir).display().to_string());
-    let module = text_of("snmp_exporter.yml");
+    let module = text_of(NEW);
     let lookups = module
         .lines()
         .filter(|line| line.contains("type: DisplayString"))

@@ -49,6 +49,25 @@ impl Box {
     }
 }
 
+/// The statement of a log, of which all globs are in the same directory.
+fn files(log: &str, globs: &str) -> String {
+    format!("$files{{'/var/log/{log}'}} = '{globs}';")
+}
+
+/// Globs of numbered files, with something behind the number.
+fn numbered(begin: &str, end: &str) -> String {
+    let digits = |count| "[0-9]".repeat(count);
+    let globs = [1, 2, 3].map(|count| format!("/var/log/{begin}.{}{end}", digits(count)));
+    globs.join(" ")
+}
+
+/// The same of dates, without and with the hour.
+fn dated(begin: &str, end: &str) -> String {
+    let digits = |count| "[0-9]".repeat(count);
+    let globs = [8, 10].map(|count| format!("/var/log/{begin}-{}{end}", digits(count)));
+    globs.join(" ")
+}
+
 #[test]
 fn logrotates_blocks_are_read() {
     let place = Box::new(&[
@@ -83,7 +102,7 @@ fn logrotates_blocks_are_read() {
             "$hosts_allow{'2001:db8::/32'} = 1;",
             "$files{'/var/log/app/a.log'} = '/var/log/app/a.log-*[0-9]';",
             "$files{'/var/log/t'} = '/var/log/t.*[0-9]';",
-            "$files{'/var/log/old.log'} = '/var/log/archive/old.*[0-9].log';",
+            &files("old.log", &numbered("archive/old", ".log")),
             "$files{'/var/log/none'} = '';",
             "$files{'/var/log/syslog'} = '/var/log/syslog.*[0-9]';",
             "1;",
@@ -155,6 +174,9 @@ fn supervised_logs_and_busybox_are_found() {
             .stdout
             .contains("keeps the log in memory only (-C)")
     );
+    let many = Box::new(&[("etc/default/syslogd", "OPTS='-b20 -s 50'\n")]);
+    let globs = "'/var/log/messages.[0-9] /var/log/messages.[0-9][0-9]'";
+    assert!(many.says(&[]).stdout.contains(globs));
     let empties = Box::new(&[("etc/default/syslogd", "OPTS=\"-b 0\"\n")]);
     assert!(empties.says(&[]).stdout.contains("with -b 0 empties"));
 }
@@ -377,8 +399,8 @@ fn names_of_rotated_files_follow_the_dateformat_or_are_told_as_unknown() {
             ),
             "$files{'/var/log/odd'} = '';",
             "$files{'/var/log/moved'} = '';",
-            "$files{'/var/log/added'} = '/var/log/added.*[0-9].old';",
-            "$files{'/var/log/both.log'} = '/var/log/both.*[0-9].log';",
+            &files("added", &numbered("added", ".old")),
+            &files("both.log", &numbered("both", ".log")),
             "1;",
         ]
     );
@@ -397,6 +419,80 @@ fn where_no_rotate_is_said_nothing_is_kept() {
     assert!(place.says(&[]).stdout.contains("It keeps nothing"));
 }
 
+/// As app.log beside app.web.log, which has app.web.1.log.
+#[test]
+fn what_is_behind_a_number_makes_no_other_log_a_rotated_file() {
+    let place = Box::new(&[
+        ("etc/logrotate.conf", "rotate 4\nextension .log\n"),
+        (
+            "etc/logrotate.d/a",
+            "/var/log/app.log /var/log/app.web.log {\n}\n/var/log/day.log /var/log/day-web.log {\n dateext\n}\n",
+        ),
+        ("var/log/app.log", "1\n"),
+        ("var/log/app.1.log", "2\n"),
+        ("var/log/app.web.log", "3\n"),
+        ("var/log/app.web.1.log", "4\n"),
+        ("var/log/day.log", "5\n"),
+        ("var/log/day-20260101.log", "6\n"),
+        ("var/log/day-web.log", "7\n"),
+        ("var/log/day-web-20260101.log", "8\n"),
+    ]);
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            files("app.log", &numbered("app", ".log")),
+            files("app.web.log", &numbered("app.web", ".log")),
+            files("day.log", &dated("day", ".log")),
+            files("day-web.log", &dated("day-web", ".log")),
+            "1;".to_owned(),
+        ]
+    );
+    // And the server makes of it what is meant.
+    let root = format!("'{}/var/", place.0.path("root").display());
+    let text = place.says(&["10.4.3.1"]).stdout;
+    let text = text
+        .replace("'/var/", &root)
+        .replace(" /var/", &root.replace('\'', " "));
+    let config = place.0.write("config", &text);
+    let mut command = Command::new(FETCHLOGS);
+    command.args(["gen_numbers", "-l", "-c"]).arg(config);
+    let said = succeeds(command).stdout;
+    assert_eq!(said.matches("\n  rotated 1").count(), 4, "{said}");
+    assert_eq!(said.matches("\n  rotated").count(), 4, "{said}");
+}
+
+/// Logrotate 3.21 takes an addextension from a block only; both names are looked for.
+#[test]
+fn an_addextension_of_the_defaults_may_be_forgotten() {
+    let place = Box::new(&[
+        (
+            "etc/logrotate.conf",
+            "rotate 4\naddextension .log\ninclude /etc/logrotate.d\n",
+        ),
+        (
+            "etc/logrotate.d/a",
+            "/var/log/a.log /var/log/b {\n}\n/var/log/c.log {\n dateext\n}\n/var/log/d.x {\n addextension .x\n}\n\
+             /var/log/e.end {\n extension .end\n}\n",
+        ),
+        ("var/log/a.log", ""),
+        ("var/log/b", ""),
+        ("var/log/c.log", ""),
+        ("var/log/d.x", ""),
+        ("var/log/e.end", ""),
+    ]);
+    assert_eq!(
+        place.statements(&["10.4.3.1"])[1..],
+        [
+            files("a.log", &(numbered("a", ".log") + " /var/log/a.log.*[0-9]")),
+            files("b", &(numbered("b", ".log") + " /var/log/b.*[0-9]")),
+            files("c.log", &(dated("c", ".log") + " /var/log/c.log-*[0-9]")),
+            files("d.x", &numbered("d", ".x")),
+            files("e.end", &numbered("e", ".end")),
+            "1;".to_owned(),
+        ]
+    );
+}
+
 #[test]
 fn includes_are_read_where_they_stand() {
     let place = Box::new(&[
@@ -411,11 +507,13 @@ fn includes_are_read_where_they_stand() {
         ("etc/logrotate.d/b.off", "/var/log/no {\n}\n"),
         ("etc/logrotate.d/b.not", "/var/log/no {\n}\n"),
         ("etc/logrotate.d/b.ucf-dist", "/var/log/no {\n}\n"),
-        ("etc/logrotate.d/c", "/var/log/c {\n}\n"),
+        ("etc/logrotate.d/c", "/var/log/c {\n tabooext + .d\n}\n"),
+        ("etc/logrotate.d/c.d", "/var/log/c.d {\n}\n"),
         ("etc/more/x", "/var/log/x {\n}\nextension .old\nrotate 0\n"),
         ("var/log/late", ""),
         ("var/log/a", ""),
         ("var/log/c", ""),
+        ("var/log/c.d", ""),
         ("var/log/x", ""),
         ("var/log/no", ""),
     ]);
@@ -423,6 +521,7 @@ fn includes_are_read_where_they_stand() {
         place.statements(&["10.4.3.1"])[1..],
         [
             "$files{'/var/log/c'} = '/var/log/c.*[0-9]';",
+            "$files{'/var/log/c.d'} = '/var/log/c.d.*[0-9]';",
             "$files{'/var/log/a'} = '/var/log/a.*[0-9]';",
             "$files{'/var/log/x'} = '/var/log/x.*[0-9]';",
             "$files{'/var/log/late'} = '';",

@@ -16,6 +16,15 @@ fn install(place: &Place, variables: &[(&str, &str)]) -> Command {
     command
 }
 
+fn uninstall(place: &Place, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(shipped("install"));
+    command
+        .arg("-u")
+        .env("DESTDIR", place.dir.path())
+        .envs(variables.iter().copied());
+    command
+}
+
 fn mode(place: &Place, name: &str) -> u32 {
     let metadata = fs::metadata(place.path(name)).expect(name);
     metadata.permissions().mode() & 0o7777
@@ -86,12 +95,10 @@ fn units_go_where_systemd_looks() {
         ] {
             assert_eq!(mode(&place, &format!("{units}/{unit}")), 0o644);
         }
-        for kind in ["sysusers", "tmpfiles"] {
-            assert_eq!(
-                mode(&place, &format!("{users}/{kind}.d/fetchlogs.conf")),
-                0o644
-            );
-        }
+        let user = format!("{users}/sysusers.d/fetchlogs.conf");
+        assert_eq!(mode(&place, &user), 0o644);
+        // At each boot that would take the status files of a collector that runs as somebody else.
+        assert!(!place.path(&format!("{users}/tmpfiles.d")).exists());
     }
 }
 
@@ -138,10 +145,7 @@ fn it_uninstalls_what_it_installed() {
         succeeds(install(&place, &[("INIT", init)]));
         assert!(files_of(&place).len() > 15);
         place.write("var/log/fetchlogs/a", "copy\n");
-        let mut command = Command::new(shipped("install"));
-        command.arg("-u").env("INIT", init);
-        command.env("DESTDIR", place.dir.path());
-        let said = succeeds(command).stdout;
+        let said = succeeds(uninstall(&place, &[("INIT", init)])).stdout;
         assert!(said.contains("stays: "), "{said}");
         assert_eq!(
             files_of(&place),
@@ -152,6 +156,27 @@ fn it_uninstalls_what_it_installed() {
             ],
             "{init}"
         );
+    }
+}
+
+/// Whoever forgets INIT hears of what would be started and is gone.
+#[test]
+fn what_starts_the_daemons_is_told_where_it_stays() {
+    for (init, starter) in [
+        ("systemd", "usr/local/lib/systemd/system/fetch_logs.service"),
+        ("sysv", "etc/init.d/gen_numbers"),
+    ] {
+        let place = Place::new();
+        succeeds(install(&place, &[("INIT", init)]));
+        let said = succeeds(uninstall(&place, &[])).stderr;
+        let words = format!(
+            "stays: {}, which INIT did not name",
+            place.path(starter).display()
+        );
+        assert!(said.contains(&words), "{init}: {said}");
+        let ended = succeeds(uninstall(&place, &[("INIT", init)]));
+        assert_eq!(ended.stderr, "");
+        assert!(!place.path(starter).exists());
     }
 }
 
@@ -187,10 +212,7 @@ fn links_that_start_what_it_uninstalls_go_with_it() {
         for name in [link, stays] {
             std::os::unix::fs::symlink(script, place.path(name)).unwrap();
         }
-        let mut command = Command::new(shipped("install"));
-        command.arg("-u").env("INIT", init);
-        command.env("DESTDIR", place.dir.path());
-        let said = succeeds(command).stdout;
+        let said = succeeds(uninstall(&place, &[("INIT", init)])).stdout;
         assert!(said.contains(&format!("/{link}\n")), "{said}");
         let left = files_of(&place);
         assert!(!left.contains(&format!("./{link}")), "{left:?}");

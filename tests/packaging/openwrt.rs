@@ -8,10 +8,24 @@ use crate::common::outside_program;
 use crate::common::process::Ended;
 
 /// UCI and procd as the scripts see them. A configuration is a list of shell variables, `SECTION__OPTION` and
-/// `SECTION__TYPE`; what procd is told is printed.
+/// `SECTION__TYPE`; what was said as `option` where a list is meant stands in OPTIONS. What procd is told is printed.
 const RC_COMMON: &str = r#"
 config_load() { . "$UCI_DIR/$1"; }
-config_get() { eval "$1=\"\${${2}__$3:-\$4}\""; }
+# Of a list it tells the number of values, too.
+config_get() {
+	case $3 in
+	*_LENGTH)
+		eval "$1="
+		is_list "$2" "${3%_LENGTH}" && eval "$1=1"
+		return 0
+		;;
+	esac
+	eval "$1=\"\${${2}__$3:-\$4}\""
+}
+is_list() {
+	case " $OPTIONS " in *" $1.$2 "*) return 1 ;; esac
+	[ -n "$(eval "echo \"\$${1}__$2\"")" ]
+}
 config_get_bool() {
 	config_get "$@"
 	case "$(eval "echo \"\$$1\"")" in 1|on|true|yes|enabled) eval "$1=1" ;; *) eval "$1=0" ;; esac
@@ -22,6 +36,7 @@ config_foreach() {
 	done
 }
 config_list_foreach() {
+	is_list "$1" "$2" || return 0
 	eval "set -- \"\$3\" \${${1}__$2}"
 	function=$1
 	shift
@@ -128,6 +143,32 @@ fn the_servers_configuration_is_written_from_uci() {
          $files{'/var/log/boot.log'} = '';\n\
          1;\n"
     );
+}
+
+/// `uci set gen_numbers.main.allow=...` makes an option. A list of one would be the same to whoever typed it.
+#[test]
+fn an_option_where_a_list_is_meant_is_taken_for_its_words() {
+    let more = "OPTIONS='main.allow log1.rotated'\n";
+    let Some(router) = Router::new("gen_numbers", &format!("{SERVER}{more}")) else {
+        return;
+    };
+    succeeds(router.does("start_service"));
+    let native = router.native();
+    for line in [
+        "$hosts_allow{'10.4.3.1'} = 1;\n$hosts_allow{'2001:db8::/32'} = 1;\n",
+        "$files{'/var/log/messages'} = '/var/log/messages.old /var/log/messages.[0-9]';\n",
+    ] {
+        assert!(native.contains(line), "{native}");
+    }
+    let uci = "SECTIONS='main a'\nOPTIONS=a.option\nmain__TYPE=fetch_logs\nmain__enabled=1\n\
+               main__snmp_dir=/tmp/snmp\na__TYPE=source\na__address=10.4.3.5\na__remote=/var/log/messages\n\
+               a__local=/mnt/5\na__option='proto=v2 history=all'\n";
+    let Some(router) = Router::new("fetch_logs", uci) else {
+        return;
+    };
+    succeeds(router.does("start_service"));
+    let native = router.native();
+    assert!(native.ends_with(" proto=v2 history=all\n"), "{native}");
 }
 
 #[test]
@@ -479,7 +520,7 @@ fn the_recipe_has_the_version_and_the_files_that_exist() {
         .filter(|word| word.starts_with("./files/"))
         .collect();
     assert_eq!(files.len(), 4);
-    for field in ["URL", "HASH", "NAME", "ADDRESS"] {
+    for field in ["HOMEPAGE", "URL", "HASH", "NAME", "ADDRESS"] {
         assert!(recipe.contains(&format!("PUBLISHER-{field}")), "{field}");
     }
     assert!(recipe.contains("\ninclude ../../lang/rust/rust-package.mk\n"));

@@ -1,11 +1,12 @@
 //! The units for systemd, and the word that it waits for.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Place, shipped};
+use super::{Place, shipped, succeeds};
 use crate::common::outside_program;
 use crate::common::process::{Process, run};
 use crate::common::wait::PATIENCE;
@@ -52,6 +53,34 @@ fn little_is_exposed() {
         let level: f64 = level.split(' ').next().unwrap().parse().unwrap();
         assert!(level <= most, "{name}: {level}");
     }
+}
+
+/// What is there already is somebody's, who may be another user that the collector runs as.
+#[test]
+fn the_directory_of_the_status_files_is_made_where_there_is_none() {
+    let unit = fs::read_to_string(shipped("systemd/fetch_logs.service")).unwrap();
+    let (_, line) = unit.split_once("\nExecStartPre=-+/bin/sh -c '").unwrap();
+    let (script, _) = line.split_once("'\n").unwrap();
+    let place = Place::new();
+    let dir = place.path("snmp_data");
+    let mut id = Command::new("id");
+    id.arg("-un");
+    let me = succeeds(id).stdout;
+    let start = || {
+        let script = script.replace("/var/snmp_data", &dir.display().to_string());
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script]).env("USER", me.trim_end());
+        run(command).status
+    };
+    let mode = || fs::metadata(&dir).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((start(), mode()), (Some(0), 0o755));
+    fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
+    assert_eq!((start(), mode()), (Some(0), 0o700));
+    // Root makes nothing where somebody's link leads to.
+    fs::remove_dir(&dir).unwrap();
+    symlink(place.path("elsewhere"), &dir).unwrap();
+    assert_ne!(start(), Some(0));
+    assert!(!place.path("elsewhere").exists());
 }
 
 /// Starts a daemon under a manager that listens, and returns what that heard.

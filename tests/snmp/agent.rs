@@ -70,7 +70,7 @@ impl Agent {
         let start = Instant::now();
         while self.daemon.is_running() {
             let oid = format!("{BASE}.192.0.2.1");
-            let options = ["-c", "public", "-t", "1", "-r", "0"];
+            let options = ["-c", "logs", "-t", "1", "-r", "0"];
             let answer = self.request("snmpget", &options, &[&oid]);
             if answer.contains("no status for 192.0.2.1") {
                 return true;
@@ -98,7 +98,7 @@ impl Agent {
 
     fn get(&self, suffix: &str) -> String {
         let oid = format!("{BASE}.{suffix}");
-        self.request("snmpget", &PUBLIC, &[&oid])
+        self.request("snmpget", &COMMUNITY, &[&oid])
     }
 
     fn assert_value(&self, suffix: &str, value: &str) {
@@ -113,7 +113,7 @@ impl Agent {
 
     /// What a walk shows, without the line that says that it is over.
     fn walk(&self, program: &str, version: &str, from: &str) -> String {
-        let options = [&PUBLIC[..], &["-v", version]].concat();
+        let options = [&COMMUNITY[..], &["-v", version]].concat();
         let text = self.request(program, &options, &[from]);
         text.split_inclusive('\n')
             .filter(|line| !line.contains("No more variables left") && *line != "End of MIB\n")
@@ -121,7 +121,7 @@ impl Agent {
     }
 }
 
-const PUBLIC: [&str; 4] = ["-c", "public", "-t", "20"];
+const COMMUNITY: [&str; 4] = ["-c", "logs", "-t", "20"];
 const PRIVATE: [&str; 4] = ["-c", "private", "-t", "20"];
 
 /// The line that net-snmp's programs print for an instance.
@@ -310,7 +310,7 @@ fn numbers_of_servers_and_sources_are_a_table_of_the_mib() {
             format!("{}:{}", mibs[0].display(), mibs[1].display()),
         )
         .env("MIBS", "FETCHLOGS-MIB")
-        .args(["-v", "2c", "-c", "public", "-t", "20", "-Cf", "|"])
+        .args(["-v", "2c", "-c", "logs", "-t", "20", "-Cf", "|"])
         .arg(format!("127.0.0.1:{}", agent.port))
         .arg("FETCHLOGS-MIB::fetchlogsSourceTable")
         .output()
@@ -371,7 +371,7 @@ fn a_monitoring_system_can_ask() {
             "-H",
             "127.0.0.1",
             "-C",
-            "public",
+            "logs",
             "-p",
             &agent.port.to_string(),
         ]);

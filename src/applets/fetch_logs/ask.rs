@@ -62,11 +62,16 @@ pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
     let mut state = all.next().ok_or(Trouble::NoCollector)?;
     for mut other in all {
         state.rows.append(&mut other.rows);
+        let (one, two) = (&state.collector, &other.collector);
+        let is_faulty = one.is_faulty || two.is_faulty;
+        let hooks_left = one.hooks_left.saturating_add(two.hooks_left);
         // Of several the one that does not run is what has to be told.
         if state.is_running {
             let rows = state.rows;
             state = State { rows, ..other };
         }
+        state.collector.is_faulty = is_faulty;
+        state.collector.hooks_left = hooks_left;
     }
     Ok(state)
 }
@@ -158,6 +163,7 @@ pub fn sum(rows: &[Row<'_>]) -> Summary {
 pub fn exit_status(state: &State, summary: &Summary) -> Result<(), Exit> {
     match (state.is_running, summary.exit_status()) {
         (false, _) => Err(Exit::silent(3)),
+        (true, 0) if state.collector.is_faulty => Err(Exit::silent(1)),
         (true, 0) => Ok(()),
         (true, status) => Err(Exit::silent(status)),
     }

@@ -60,11 +60,17 @@ fn as_text(state: &State, summary: &Summary, wanted: &Wanted) -> String {
         let _ = writeln!(text, "{}", Line { row, now });
     }
     let _ = writeln!(text, "{summary}");
+    if state.collector.is_faulty {
+        text.push_str(FAULTY);
+    }
     if let Some(absence) = absence(state) {
         let _ = writeln!(text, "{absence}");
     }
     text
 }
+
+const FAULTY: &str =
+    "the configuration has faults: not all of it is in force; fetch_logs -t tells them\n";
 
 fn as_json(state: &State, summary: &Summary) -> String {
     let mut text = String::from("{\"sources\":[");

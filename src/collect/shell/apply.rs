@@ -40,6 +40,7 @@ impl Collector {
                     self.journal.complain(faults);
                 }
                 self.is_faulty = config.faults.is_some();
+                self.shown.note_faulty(self.is_faulty);
                 let claimed = seats::claimed(&self.options.snmp_dir, self.seat);
                 self.statuses.leave(claimed);
                 self.apply_and_tell(config);
@@ -50,6 +51,7 @@ impl Collector {
                 self.journal.complain(&unusable);
                 self.journal
                     .complain(&"the configuration stays as it was before");
+                self.shown.note_faulty(true);
             }
         }
     }

@@ -275,6 +275,9 @@ impl Collector {
             is_told,
         } = settled;
         let Some(runs) = &self.hooks else { return };
+        if failure.is_some() {
+            self.shown.note_hooks_left(1);
+        }
         let program = runs.program.clone();
         let mut outcome = Ok(true);
         self.drive(index, &mut |slot, cx, _| {

@@ -35,6 +35,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use self::clocks::Clocks;
 use self::control::Doors;
@@ -56,6 +57,7 @@ use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
 use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
+use crate::noise::key::Identity;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -85,6 +87,8 @@ pub struct Options {
     pub metrics: Option<PathBuf>,
     /// The program that is run for what happens.
     pub hook: Option<PathBuf>,
+    /// The keys of this side, for sources with `key=`.
+    pub own: Option<Rc<Identity>>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
 }
@@ -232,6 +236,7 @@ impl Collector {
             failed_syncs: 0,
             rights: FileRights::default(),
         };
+        collector.shown.note_faulty(collector.is_faulty);
         // Before its table is written over.
         let snmp_dir = &collector.options.snmp_dir;
         let outdated = seats::outdated(snmp_dir, seat, &config);
@@ -432,6 +437,9 @@ impl Collector {
         if let Some(hooks) = &mut self.hooks {
             let is_other = hooks.take_news(index, slot, &news, &mut cx);
             is_other.then(|| self.shown.note_news());
+            if news.dropped.get() > 0 {
+                self.shown.note_hooks_left(news.dropped.get());
+            }
         }
         if slot.owes_hooks() {
             self.owing.push(index);

@@ -22,6 +22,8 @@ use crate::wire::table::{Collector, Row};
 /// The files and sockets through which somebody may look.
 pub struct Shown {
     since: u64,
+    is_faulty: bool,
+    hooks_left: u32,
     table: FaceFile,
     metrics: Option<FaceFile>,
     /// The control socket, and the port.
@@ -73,6 +75,8 @@ impl Shown {
         };
         Shown {
             since: now.wall.secs(),
+            is_faulty: false,
+            hooks_left: 0,
             table: FaceFile::new(table, Face::Table, "the table", true, now.mono),
             metrics: metrics
                 .map(|path| FaceFile::new(path, Face::Metrics, "the metrics", false, now.mono)),
@@ -85,6 +89,18 @@ impl Shown {
     /// Something is worth showing at once.
     pub fn note_news(&mut self) {
         self.table.note_news();
+    }
+
+    /// The configuration has faults, or has none any more.
+    pub fn note_faulty(&mut self, is_faulty: bool) {
+        self.is_faulty = is_faulty;
+        self.note_news();
+    }
+
+    /// So many events are left: the operator's program failed for them, or too many waited.
+    pub fn note_hooks_left(&mut self, count: u32) {
+        self.hooks_left = self.hooks_left.saturating_add(count);
+        self.note_news();
     }
 
     /// When [`work`](Self::work) has something to do.
@@ -142,6 +158,8 @@ impl Shown {
                 since: self.since,
                 until: is_end.then(|| now.secs()),
                 version: env!("CARGO_PKG_VERSION").into(),
+                is_faulty: self.is_faulty,
+                hooks_left: self.hooks_left,
             },
             servers,
             now: now.secs(),

@@ -89,7 +89,8 @@ pub fn write_about(
         out,
         "\"summary\":{{\"servers\":{},\"sources\":{},\"following\":{},\"error\":{},\"connecting\":{},\
          \"with_losses\":{},\"behind\":{}}},\
-         \"collector\":{{\"version\":{},\"since\":{},\"until\":{},\"now\":{now}}}",
+         \"collector\":{{\"version\":{},\"since\":{},\"until\":{},\"now\":{now},\"faulty\":{},\
+         \"hooks_left\":{}}}",
         summary.servers,
         summary.sources,
         summary.following,
@@ -100,6 +101,8 @@ pub fn write_about(
         Quoted(OneLine(&collector.version)),
         collector.since,
         Maybe(collector.until),
+        collector.is_faulty,
+        collector.hooks_left,
     )
 }
 

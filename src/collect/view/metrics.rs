@@ -160,7 +160,15 @@ pub fn write_about(
     }
     let flawed = "sources_with_losses";
     write_head(flawed, "gauge", "Sources with losses on record.", out)?;
-    writeln!(out, "{PREFIX}{flawed} {}", summary.flawed)
+    writeln!(out, "{PREFIX}{flawed} {}", summary.flawed)?;
+    let faulty = "configuration_faulty";
+    let help = "1 if not all of the configuration is in force, else 0.";
+    write_head(faulty, "gauge", help, out)?;
+    writeln!(out, "{PREFIX}{faulty} {}", u8::from(collector.is_faulty))?;
+    let left = "hooks_left_total";
+    let help = "Events that were left: the hook failed for them, or too many waited.";
+    write_head(left, "counter", help, out)?;
+    writeln!(out, "{PREFIX}{left} {}", collector.hooks_left)
 }
 
 const PREFIX: &str = "fetchlogs_";

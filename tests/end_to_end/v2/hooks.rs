@@ -76,6 +76,17 @@ fn expect_waiting(pair: &mut Pair, count: usize) {
     });
 }
 
+/// Waits until the table says that so many were left.
+fn expect_left(pair: &mut Pair, count: usize) {
+    pair.until(|pair| {
+        let table = text_of(&pair.path("status/.fetch_logs.table"));
+        match table.ends_with(&format!("\t0\t{count}\n")) {
+            true => Ok(()),
+            false => Err(table),
+        }
+    });
+}
+
 fn list_of(pair: &Pair) -> std::path::PathBuf {
     let mut path = pair.pointer("m").into_os_string();
     path.push(".hooks");
@@ -148,6 +159,7 @@ fn a_hook_that_fails_twice_is_run_until_it_does_not() {
     rotate(&mut log);
     expect_verified_times(&mut pair, 3);
     expect_none_left(&mut pair);
+    expect_left(&mut pair, 0);
     assert_eq!(told(&pair).matches("rotated").count(), 3);
     assert!(!pair.said().contains("the hook"), "{}", pair.said());
 }
@@ -169,6 +181,7 @@ fn a_hook_that_always_fails_is_named_and_left() {
     pair.expect_event(&said("rotated", "it ended with status 3"));
     pair.expect_event(&said("verified", "it was ended by signal 9"));
     expect_none_left(&mut pair);
+    expect_left(&mut pair, 2);
     pair.expect_status("OK\n");
     pair.assert_no_losses();
 }

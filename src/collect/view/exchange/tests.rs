@@ -43,6 +43,8 @@ fn about() -> About<'static> {
             since: 1,
             until: None,
             version: "2".into(),
+            is_faulty: false,
+            hooks_left: 0,
         },
         servers: 1,
         now: 2,

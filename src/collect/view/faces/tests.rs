@@ -54,6 +54,8 @@ fn about() -> About<'static> {
             since: 1_699_999_999,
             until: None,
             version: "2.0.0".into(),
+            is_faulty: true,
+            hooks_left: 7,
         },
         servers: 40,
         now: 1_700_000_002,
@@ -121,7 +123,7 @@ fn json_names_every_source_and_the_sums() {
     let sums = r#""summary":{"servers":40,"sources":3,"following":1,"error":2,"connecting":0,"with_losses":1,"behind":6}"#;
     assert!(text.contains(sums), "{text}");
     assert!(text.contains("\"behind\":null,\"last_byte\":null,\"last_contact\":1700000001"));
-    assert!(text.ends_with("\"until\":null,\"now\":1700000002}}\n"));
+    assert!(text.ends_with(",\"now\":1700000002,\"faulty\":true,\"hooks_left\":7}}\n"));
 }
 
 #[test]
