@@ -8,6 +8,7 @@
 //!   spread; the wait between two tries; one routine that sorts everything.
 //! - [`wire`]: bytes to values and back. Pure. Of [`sys`] it uses `cpu` alone, which makes no
 //!   system call: the checksum's instructions are unsafe code, so they stand there.
+//! - [`noise`]: keys, and connections that are sealed by them. Pure.
 //! - [`sys`]: system calls as safe functions, the only unsafe code.
 //! - [`store`]: the file system as two narrow traits, and the real one.
 //! - [`report`]: what a daemon says about itself.
@@ -46,6 +47,7 @@ pub mod ids;
 mod inside;
 pub mod limits;
 mod mutation;
+pub mod noise;
 pub mod random;
 pub(crate) mod reactor;
 pub(crate) mod report;

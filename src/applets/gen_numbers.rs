@@ -4,15 +4,21 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "noise")]
+use std::rc::Rc;
 
 use super::Applet;
 use super::daemon::{self, Daemon};
 use super::exit::Exit;
 use super::{locals, options};
+#[cfg(feature = "noise")]
+use crate::noise::key::Identity;
 use crate::reactor::listener::Bound;
 use crate::serve::config::Config;
 use crate::serve::shell::{Server, bind, list, reaches, troubles};
 use crate::store::config_file;
+#[cfg(feature = "noise")]
+use crate::store::key_file;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
 use crate::sys::signals::Signals;
@@ -60,6 +66,9 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     let path = files::absolute(&path)
         .map_err(|error| failed(format_args!("cannot find {}: {error}", path.display())))?;
     let mut config = config_file::read(&path, Config::parse).map_err(Exit::configuration)?;
+    // While there is the right to read it; successors of this process inherit it.
+    let mut own = Own::default();
+    own.read(&config)?;
     // Nothing was changed up to here, so the check may run beside a server that is at work.
     if options::has(&parsed, 't') {
         daemon::tell_abilities(NAME);
@@ -89,12 +98,47 @@ fn run(called: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // A server asks for no rehearsal: nothing of what it needs can be had by one process only.
     let rehearse = || Ok(String::new());
     let (signals, held) = daemon.leave_helper(&open, &rehearse, signals, held)?;
-    let mut server = begin(path, &mut daemon, signals, held).map_err(|exit| daemon.failed(exit))?;
+    let mut server =
+        begin(path, &mut daemon, signals, held, &mut own).map_err(|exit| daemon.failed(exit))?;
     let end = server
         .run()
         .map_err(|error| failed(format_args!("the event loop failed: {error}")))?;
     let (socket, signals, outside) = server.let_go();
     daemon.finish(end, socket, signals, outside)
+}
+
+/// The keys of this side, where the configuration asks for some, and the file that they are from.
+#[cfg(feature = "noise")]
+#[derive(Default)]
+struct Own(Option<(PathBuf, Rc<Identity>)>);
+
+#[cfg(not(feature = "noise"))]
+#[derive(Default)]
+struct Own {}
+
+impl Own {
+    /// Reads them, if they are not known: later this user may have no right to do so.
+    #[cfg(feature = "noise")]
+    fn read(&mut self, config: &Config) -> Result<(), Exit> {
+        if let Some(fault) = config.sealing.fault() {
+            return Err(Exit::configuration(fault));
+        }
+        let path = config.sealing.private_key_file.as_ref();
+        let is_known = |(known, _): &(PathBuf, _)| Some(known) == path;
+        if let (Some(path), false) = (path, self.0.as_ref().is_some_and(is_known)) {
+            let own = key_file::read(path).map_err(Exit::configuration)?;
+            self.0 = Some((path.clone(), Rc::new(own)));
+        }
+        if path.is_none() {
+            self.0 = None;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "noise"))]
+    fn read(&mut self, _: &Config) -> Result<(), Exit> {
+        Ok(())
+    }
 }
 
 /// All that can fail in the process that works.
@@ -103,15 +147,19 @@ fn begin(
     daemon: &mut Daemon,
     signals: Signals,
     held: Held<(Config, Bound)>,
+    own: &mut Own,
 ) -> Result<Server, Exit> {
     let (config, socket) = match held {
         Held::Kept(held) => held,
         Held::Handed(socket) => succeed(&path, socket)?,
     };
+    own.read(&config)?;
     let reactor = daemon.reactor(signals)?;
     let inside = daemon.confine(reaches(&config), Network::Accepts)?;
     let server = Server::new(path, config, socket, reactor, daemon.report(), inside)
         .map_err(|error| Exit::failure(NAME, format_args!("cannot start: {error}")))?;
+    #[cfg(feature = "noise")]
+    let server = server.sealed(own.0.take().map(|(_, own)| own));
     // Whoever waits for a daemon with `-b` hears that it works.
     daemon.ready()?;
     Ok(server)

@@ -12,6 +12,8 @@ mod exit;
 mod fetch_logs;
 #[cfg(feature = "gen_numbers")]
 mod gen_numbers;
+#[cfg(feature = "noise")]
+mod keys;
 #[cfg(any(feature = "gen_numbers", feature = "fetch_logs"))]
 mod locals;
 mod options;
@@ -41,6 +43,10 @@ const APPLETS: &[Applet] = &[
     fetch_logs::APPLET,
     #[cfg(feature = "fetch_logs")]
     snmp_from_file::APPLET,
+    #[cfg(feature = "noise")]
+    keys::GENKEY,
+    #[cfg(feature = "noise")]
+    keys::PUBKEY,
     #[cfg(feature = "demo")]
     demo::APPLET,
 ];

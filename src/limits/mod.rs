@@ -3,9 +3,13 @@
 //! one is an ordinary event with a name, never a panic.
 
 mod families;
+#[cfg(feature = "noise")]
+mod sealed;
 mod shown;
 
 pub use self::families::*;
+#[cfg(feature = "noise")]
+pub use self::sealed::*;
 pub use self::shown::*;
 
 // The wire: what both sides of a connection rely on.

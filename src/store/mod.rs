@@ -6,6 +6,8 @@
 //! handful, so that a fault can be put before, between and after any two of them.
 
 pub mod config_file;
+#[cfg(feature = "noise")]
+pub mod key_file;
 pub mod real;
 
 use std::ffi::OsString;

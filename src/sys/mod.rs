@@ -51,6 +51,8 @@ pub(crate) mod testing;
 
 pub use platform::boot_id;
 pub use random::random_seed;
+#[cfg(feature = "noise")]
+pub use random::secret;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

@@ -4,12 +4,30 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+#[cfg(feature = "noise")]
+use super::{again, cvt};
 use super::{clock, files};
 
 /// A fresh seed. Where the system has no randomness to give, the process's number and the clocks
 /// must do.
 pub fn random_seed() -> u64 {
     from_system().unwrap_or_else(|_| from_circumstances())
+}
+
+/// Bytes for a key, by getrandom(2), and by nothing else: it waits until the system has gathered
+/// enough randomness to give.
+#[cfg(feature = "noise")]
+pub fn secret() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let rest = &mut bytes[filled..];
+        let (place, len) = (rest.as_mut_ptr().cast(), rest.len());
+        // SAFETY: the call writes at most so many bytes, and the place for them outlives it.
+        let got = again(|| cvt(unsafe { libc::getrandom(place, len, 0) }))?;
+        filled += got as usize;
+    }
+    Ok(bytes)
 }
 
 fn from_system() -> io::Result<u64> {

@@ -6,11 +6,13 @@ use std::path::Path;
 use super::{root, texts};
 
 /// What has which pages, the first that fits. What both daemons can say is in the pages of both.
-const PAGES: [(&str, &[&str]); 11] = [
+const PAGES: [(&str, &[&str]); 13] = [
     ("src/applets/fetch_logs/", &["fetch_logs.8"]),
     ("src/applets/gen_numbers.rs", &["gen_numbers.8"]),
+    ("src/applets/keys.rs", &["fetchlogs.7"]),
     ("src/applets/snmp_from_file.rs", &["snmp_from_file.8"]),
     ("src/collect/", &["fetch_logs.8"]),
+    ("src/reactor/connection/sealed.rs", &["fetch_logs.8"]),
     ("src/serve/", &["gen_numbers.8"]),
     ("src/snmp/", &["snmp_from_file.8"]),
     ("src/store/real/", &["fetch_logs.8"]),
@@ -42,11 +44,13 @@ const HEADERS: &str = "headers of HTTP, for programs";
 const FAULTS: &str = "told with file, line and column, and with what to write instead";
 
 /// Texts of other files that nobody is told.
-const UNTOLD: [&str; 29] = [
+const UNTOLD: [&str; 31] = [
     // Shown with the usage.
     "keeps live copies of log files on many servers",
     "serves log files to the hosts it allows",
     "shows the status files to net-snmp (pass_persist)",
+    "makes a private key for sealed connections",
+    "prints the public key that goes with a private one",
     "Every applet knows -h and -V. A link named like an applet runs it.",
     "option -j takes a number from 1 to",
     "cannot print:",
@@ -82,10 +86,26 @@ const UNTOLD: [&str; 29] = [
 ];
 
 /// Texts of code that both daemons have, of which one has no use.
-const UNUSED: [(&str, &str); 3] = [
+const UNUSED: [(&str, &str); 9] = [
     ("fetch_logs.8", "other clients"),
     ("fetch_logs.8", ": one more line was left out"),
     ("fetch_logs.8", "more lines were left out"),
+    // Of a sealed connection each side says what is wrong with the other.
+    (
+        "fetch_logs.8",
+        "speaks without a key, and $require_key is set",
+    ),
+    (
+        "fetch_logs.8",
+        "does not know the public key of this server",
+    ),
+    ("fetch_logs.8", "sent a handshake that is not right"),
+    ("fetch_logs.8", "has a key that is not in %keys_allow"),
+    (
+        "gen_numbers.8",
+        "the server does not have the private key that belongs to key=",
+    ),
+    ("gen_numbers.8", "key= is no key that anybody could have"),
 ];
 
 /// A text that is not looked for is one that nobody finds in the pages. So everything is looked at

@@ -129,11 +129,14 @@ fn layers_point_down(source: &Source) -> Vec<String> {
         "limits" | "ids" | "mutation" | "random" => &[],
         "time" => &["limits"],
         "backoff" => &["limits", "mutation", "random"],
+        "noise" => &["limits", "noise"],
         "wire" => &["limits", "time", "ids", "wire"],
         "store" if source.path == "src/store/mod.rs" => &["limits", "time", "ids", "wire", "store"],
-        "store" => &["limits", "time", "ids", "wire", "store", "sys"],
+        "store" => &["limits", "time", "ids", "wire", "noise", "store", "sys"],
         "sys" => &["limits", "time", "ids", "sys"],
-        "reactor" => &["limits", "time", "ids", "mutation", "sys", "reactor"],
+        "reactor" => &[
+            "limits", "time", "ids", "mutation", "noise", "sys", "reactor",
+        ],
         "report" => &["limits", "time", "ids", "wire", "sys", "report"],
         _ => return Vec::new(),
     };

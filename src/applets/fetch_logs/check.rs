@@ -10,13 +10,13 @@ use crate::collect::shell::check::{Checking, Options};
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
-    let parsed = options::parse(args, "jw:").map_err(|bad| misuse(&bad.to_string()))?;
+    let parsed = options::parse(args, "jk:w:").map_err(|bad| misuse(&bad.to_string()))?;
     let config_path = once::config_path("check", &parsed)?;
     let options = Options {
         wait_ms: seconds::option(&parsed, 'w', 3_000).map_err(|bad| misuse(&bad))?,
         json: options::has(&parsed, 'j'),
     };
-    let (config, reactor) = once::prepare(config_path)?;
+    let (config, reactor) = once::prepare(config_path, &parsed)?;
     let outcome = Checking::new(options, reactor).run(config);
     once::exit(outcome, "the check broke off")
 }

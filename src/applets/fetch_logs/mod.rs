@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +36,10 @@ use crate::collect::shell::{self, Collector, Form, Options, conf, reaches};
 use crate::collect::source::Periods;
 use crate::collect::view::summary::Count;
 use crate::limits::CONFIG_ERRORS_MAX;
+use crate::noise::key::Identity;
 use crate::reactor::listener::Bound;
+#[cfg(feature = "noise")]
+use crate::store::key_file;
 use crate::sys::boot_id;
 use crate::sys::confine::Network;
 use crate::sys::files;
@@ -60,11 +64,13 @@ const NAME: &str = "fetch_logs";
 const USAGE: &str = "\
 usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
                   [-r RETRY] [-w WAIT] [-i IDLE] [-g GROUP]
-                  [-l ADDRESS:PORT] [-m FILE] [-x PROGRAM] SNMP_DIR CONF
-       fetch_logs verify [-a] [-q] [-J] [-w WAIT] [-j N] SNMP_DIR CONF [BOX [LOG]]
+                  [-k KEYFILE] [-l ADDRESS:PORT] [-m FILE] [-x PROGRAM]
+                  SNMP_DIR CONF
+       fetch_logs verify [-a] [-q] [-J] [-k KEYFILE] [-w WAIT] [-j N]
+                  SNMP_DIR CONF [BOX [LOG]]
        fetch_logs status [-a] [-j] [-r] [-w] SNMP_DIR [BOX]...
        fetch_logs ack SNMP_DIR BOX [LOG]
-       fetch_logs check [-w WAIT] [-j] SNMP_DIR CONF
+       fetch_logs check [-k KEYFILE] [-w WAIT] [-j] SNMP_DIR CONF
        fetch_logs list CONF
   SNMP_DIR    the directory of the status files, one for each server
   CONF        the configuration
@@ -76,6 +82,7 @@ usage: fetch_logs [-t] [-b] [-P PIDFILE] [-u USER] [-s] [-j]
   -r RETRY    seconds to wait after a first failure; grows to 60 (5)
   -j          events as JSON on stdout
   -g GROUP    members of the group may use the control socket, too
+  -k KEYFILE  our private key, for sources with key=
   -l ADDRESS:PORT
               answer /status.json, /metrics and the page there, too
   -m FILE     write metrics for node_exporter's textfile collector there
@@ -123,7 +130,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     {
         return run(rest);
     }
-    let known = format!("tjr:w:i:l:m:g:x:{}", daemon::OPTIONS);
+    let known = format!("tjr:w:i:k:l:m:g:x:{}", daemon::OPTIONS);
     let parsed = options::parse(args, &known).map_err(|bad| misuse(&bad.to_string()))?;
     let signals = daemon::catch_signals(NAME)?;
     let [snmp_dir, config_path] = parsed.operands.as_slice() else {
@@ -144,6 +151,7 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
         },
         metrics: options::value(&parsed, 'm').map(metrics).transpose()?,
         hook: options::value(&parsed, 'x').map(hook).transpose()?,
+        own: own(options::value(&parsed, 'k'))?,
         boot: boot_id().and_then(|id| BootId::new(&id)),
     };
     let config = read_config(&options)?;
@@ -231,7 +239,28 @@ fn begin(
 }
 
 fn read_config(options: &Options) -> Result<Config, Exit> {
-    conf::read(&options.config_path, &options.base_dir).map_err(Exit::configuration)
+    let mut config =
+        conf::read(&options.config_path, &options.base_dir).map_err(Exit::configuration)?;
+    let own = options.own.as_ref();
+    config.set_own(own).map_err(Exit::configuration)?;
+    Ok(config)
+}
+
+/// The keys of this side, by the file of `-k`.
+fn own(path: Option<&OsStr>) -> Result<Option<Rc<Identity>>, Exit> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    #[cfg(feature = "noise")]
+    return match key_file::read(Path::new(path)) {
+        Ok(own) => Ok(Some(Rc::new(own))),
+        Err(unusable) => Err(Exit::configuration(unusable)),
+    };
+    #[cfg(not(feature = "noise"))]
+    Err(Exit::failure(
+        NAME,
+        format_args!("-k {}: {}", path.display(), crate::noise::ABSENT),
+    ))
 }
 
 /// Says what is wrong with a configuration, what may not be meant, and what it comes to.

@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use super::{NAME, misuse};
+use super::{NAME, misuse, own};
 use crate::applets::exit::Exit;
-use crate::applets::options::Parsed;
+use crate::applets::options::{self, Parsed};
 use crate::collect::config::Config;
 use crate::collect::shell::conf;
 use crate::collect::shell::outcome::Outcome;
@@ -26,9 +26,11 @@ pub fn config_path<'a>(mode: &str, parsed: &'a Parsed) -> Result<&'a Path, Exit>
     }
 }
 
-/// Reads the configuration, and sets up the event loop.
-pub fn prepare(config_path: &Path) -> Result<(Config, Reactor), Exit> {
-    let config = conf::read(config_path, Path::new("")).map_err(Exit::configuration)?;
+/// Reads the configuration and the key of `-k`, and sets up the event loop.
+pub fn prepare(config_path: &Path, parsed: &Parsed) -> Result<(Config, Reactor), Exit> {
+    let mut config = conf::read(config_path, Path::new("")).map_err(Exit::configuration)?;
+    let own = own(options::value(parsed, 'k'))?;
+    config.set_own(own.as_ref()).map_err(Exit::configuration)?;
     if let Some(faults) = &config.faults {
         // Where stderr is closed, nobody wants to know.
         let _ = stdio::complain(format!("{}\n", faults.lines("")).as_bytes());

@@ -15,7 +15,7 @@ use crate::limits::{VERIFY_CONNECTIONS, VERIFY_CONNECTIONS_MAX};
 
 /// Runs it with the arguments behind its name.
 pub fn run(args: &[OsString]) -> Result<(), Exit> {
-    let parsed = options::parse(args, "aqJw:j:").map_err(|bad| misuse(&bad.to_string()))?;
+    let parsed = options::parse(args, "aqJk:w:j:").map_err(|bad| misuse(&bad.to_string()))?;
     let [snmp_dir, config_path, wanted @ ..] = parsed.operands.as_slice() else {
         return Err(misuse(OPERANDS));
     };
@@ -32,7 +32,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         quiet: options::has(&parsed, 'q'),
         json: options::has(&parsed, 'J'),
     };
-    let (mut config, reactor) = once::prepare(Path::new(config_path))?;
+    let (mut config, reactor) = once::prepare(Path::new(config_path), &parsed)?;
     seats::add_members(Path::new(snmp_dir), &mut config);
     if let Some((server, log)) = wanted {
         let log = log.map(|log| log.as_os_str());

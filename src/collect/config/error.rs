@@ -184,6 +184,8 @@ pub enum Problem {
     BadMode,
     /// `group=` and something that it cannot be.
     BadGroup,
+    /// `key=` and something that it cannot be, or that this program cannot do.
+    BadKey,
     /// `keep_free=` and something that it cannot be.
     BadKeepFree,
     /// The source is fetched on the other line already.
@@ -294,7 +296,7 @@ impl fmt::Display for Problem {
                 "a comment behind the fields is passed over; it better has a line of its own",
             ),
             Problem::OnlyOfASource => {
-                f.write_str("name= is that of one box: it can only stand behind a source")
+                f.write_str("name= and key= are those of one box: they can only stand behind a source")
             }
             Problem::BadBoxName => write!(
                 f,
@@ -328,7 +330,7 @@ impl fmt::Display for Problem {
                 f.write_str("keep_free= goes for a whole file system: it can only stand behind defaults")
             }
             Problem::UnknownOption => f.write_str(
-                "no such option; there are proto=, history=, max=, mode=, group= and name=, and behind defaults keep_free=",
+                "no such option; there are proto=, history=, max=, mode=, group=, name= and key=, and behind defaults keep_free=",
             ),
             Problem::RepeatedOption => f.write_str("this option is set twice"),
             Problem::BadProto => f.write_str("proto= can be auto, classic or v2"),
@@ -340,6 +342,7 @@ impl fmt::Display for Problem {
                 "mode= is an octal number such as 0640 or 0644: the collector has to read and write, nobody may execute, and others may not write",
             ),
             Problem::BadGroup => f.write_str("group= is the name of a group, or its number"),
+            Problem::BadKey => f.write_str(BAD_KEY),
             Problem::BadKeepFree => f.write_str(
                 "keep_free= is a number of bytes, such as 512M or 2G, a part of the file system, such as 10%, or 0 for nothing",
             ),
@@ -368,6 +371,12 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+#[cfg(feature = "noise")]
+const BAD_KEY: &str = "key= is the public key of the server, 44 characters that end in =, as `fetchlogs pubkey` prints them";
+
+#[cfg(not(feature = "noise"))]
+const BAD_KEY: &str = crate::noise::ABSENT;
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

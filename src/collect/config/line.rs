@@ -170,6 +170,7 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
                 max: None,
                 keep_free: KeepFree::default(),
                 access: None,
+                key: None,
                 line: at,
             },
             options: said,

@@ -54,6 +54,7 @@ use self::family::FamilyConfig;
 use self::options::Options;
 use self::reading::Reading;
 use self::template::Template;
+use crate::noise::key::{Identity, ServerKey};
 use crate::wire::path::has_blanks;
 
 pub use access::Access;
@@ -116,6 +117,8 @@ pub struct SourceConfig {
     pub keep_free: KeepFree,
     /// Who else may read the files, where that is said.
     pub access: Option<Rc<Access>>,
+    /// The key that the server has to have, where one is said: then its connections are sealed.
+    pub key: Option<ServerKey>,
     /// The line that the source stands on.
     pub line: LineNumber,
 }
@@ -255,11 +258,47 @@ impl Config {
         self.sources.is_empty() && self.families.is_empty()
     }
 
+    /// Makes the keys of this side known to all sources whose connections are sealed. Fails with
+    /// the first of them if there are none.
+    pub fn set_own(&mut self, own: Option<&Rc<Identity>>) -> Result<(), NoOwnKey> {
+        let families = self.families.iter_mut().map(|family| &mut family.source);
+        let mut keyless = None;
+        for source in self.sources.iter_mut().chain(families) {
+            match (&mut source.key, own) {
+                (Some(key), Some(own)) => key.set_own(own),
+                (Some(_), None) => keyless = keyless.or(Some(source.line)),
+                (None, _) => {}
+            }
+        }
+        match keyless {
+            Some(line) => Err(NoOwnKey(self.place_at(line))),
+            None => Ok(()),
+        }
+    }
+
     /// Where a source stands, for a person.
     pub fn place_of(&self, source: &SourceConfig) -> String {
-        let file = self.files.get(usize::from(source.line.file));
+        self.place_at(source.line)
+    }
+
+    fn place_at(&self, line: LineNumber) -> String {
+        let file = self.files.get(usize::from(line.file));
         let file = file.map(PathBuf::as_path).unwrap_or(Path::new(""));
-        format!("{}:{}", file.display(), source.line.line)
+        format!("{}:{}", file.display(), line.line)
+    }
+}
+
+/// The source at this place has `key=`, and there is no key of our own.
+#[derive(Debug)]
+pub struct NoOwnKey(String);
+
+impl fmt::Display for NoOwnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: key= needs a private key of our own: -k FILE",
+            self.0
+        )
     }
 }
 
@@ -315,6 +354,7 @@ impl PartialEq for SourceConfig {
             max,
             keep_free,
             access,
+            key,
             line: _,
         } = self;
         *address == other.address
@@ -328,6 +368,7 @@ impl PartialEq for SourceConfig {
             && *max == other.max
             && *keep_free == other.keep_free
             && *access == other.access
+            && *key == other.key
     }
 }
 
@@ -368,6 +409,7 @@ impl Draft {
         source.history = own.history.or(defaults.history).unwrap_or_default();
         source.max = own.max.or(defaults.max).filter(|max| *max > 0);
         source.keep_free = defaults.keep_free.unwrap_or_default();
+        source.key = own.key.clone();
         source.access = Access::new(
             own.mode.or(defaults.mode),
             own.group.as_deref().or(defaults.group.as_deref()),

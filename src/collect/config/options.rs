@@ -4,6 +4,9 @@ use super::access::{group_of, mode_of};
 use super::faults::Faults;
 use super::word::{Word, Words};
 use super::{ConfigError, History, KeepFree, Problem, Proto};
+#[cfg(feature = "noise")]
+use crate::noise::key::PublicKey;
+use crate::noise::key::ServerKey;
 
 /// What was said behind a source, or behind `defaults`.
 #[derive(Default)]
@@ -15,6 +18,7 @@ pub(super) struct Options {
     pub(super) name: Option<Box<str>>,
     pub(super) mode: Option<u32>,
     pub(super) group: Option<Box<str>>,
+    pub(super) key: Option<ServerKey>,
 }
 
 /// What options stand behind.
@@ -28,7 +32,7 @@ pub(super) enum Behind {
 }
 
 /// What an option begins with.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "proto=",
     "history=",
     "max=",
@@ -36,6 +40,7 @@ const KEYS: [&str; 7] = [
     "name=",
     "mode=",
     "group=",
+    "key=",
 ];
 
 /// Whether a word is one of the options that there are.
@@ -90,6 +95,8 @@ fn option(
         (b"keep_free=", _) => Err(word.error(Problem::OnlyADefault)),
         (b"name=", Behind::Defaults) => Err(word.error(Problem::OnlyOfASource)),
         (b"name=", _) => fill(&mut said.name, word, name_of(value)),
+        (b"key=", Behind::Defaults) => Err(word.error(Problem::OnlyOfASource)),
+        (b"key=", _) => fill(&mut said.key, word, key_of(value)),
         (b"mode=", _) => {
             let mode = mode_of(value.bytes);
             let mode = mode.ok_or_else(|| value.error(Problem::BadMode));
@@ -148,6 +155,18 @@ fn keep_free_of(value: Word<'_>) -> Result<KeepFree, ConfigError> {
     kept.ok_or_else(|| value.error(Problem::BadKeepFree))
 }
 
+#[cfg(feature = "noise")]
+fn key_of(value: Word<'_>) -> Result<ServerKey, ConfigError> {
+    let key = PublicKey::parse(value.bytes).map(ServerKey::new);
+    key.ok_or_else(|| value.error(Problem::BadKey))
+}
+
+/// A program without keys must not go on as if nobody had asked for them.
+#[cfg(not(feature = "noise"))]
+fn key_of(value: Word<'_>) -> Result<ServerKey, ConfigError> {
+    Err(value.error(Problem::BadKey))
+}
+
 /// The name of a box, which becomes that of a file.
 fn name_of(value: Word<'_>) -> Result<Box<str>, ConfigError> {
     let is_sound = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
@@ -181,4 +200,52 @@ fn number(digits: &[u8]) -> Option<u64> {
     let text = str::from_utf8(digits).ok()?;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::collect::config::Config;
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn read(key: &str) -> Result<Config, String> {
+        let line = format!("10.0.0.1 19 /r /l /p {key}\n");
+        Config::parse(line.as_bytes()).map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    #[cfg(feature = "noise")]
+    fn a_source_has_a_key_which_needs_one_of_our_own() {
+        use crate::noise::key::{Identity, PrivateKey};
+        use std::rc::Rc;
+        let mut config = read(&format!("key={KEY}")).unwrap();
+        let shown = |config: &Config| config.sources[0].key.as_ref().unwrap().server.to_string();
+        assert_eq!(shown(&config), KEY);
+        let missing = config.set_own(None).unwrap_err().to_string();
+        assert!(missing.ends_with(":1: key= needs a private key of our own: -k FILE"));
+        let own = Rc::new(Identity::new(PrivateKey::new([1; 32])));
+        config.set_own(Some(&own)).unwrap();
+        assert!(config.sources[0].key.as_ref().unwrap().own.is_some());
+        // With another key it is another source.
+        let other = read(&format!("key={}", KEY.replace('E', "F"))).unwrap();
+        assert_ne!(config.sources, other.sources);
+        assert_ne!(config.sources, read("").unwrap().sources);
+        for bad in [
+            "key=",
+            "key=x",
+            &format!("key={}", KEY.trim_end_matches('=')),
+        ] {
+            assert!(
+                read(bad).unwrap_err().contains("key= is the public key"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "noise"))]
+    fn whoever_asks_for_keys_without_the_feature_is_told() {
+        let told = read(&format!("key={KEY}")).unwrap_err();
+        assert!(told.contains("built without the feature noise"), "{told}");
+    }
 }

@@ -13,7 +13,7 @@ use crate::collect::probe::{Finding, Probe};
 use crate::collect::view::json::Quoted;
 use crate::collect::view::summary::Count;
 use crate::limits::{CHECK_CONNECTIONS, CHUNK_LEN, VERIFY_PER_SERVER_MAX};
-use crate::reactor::connection::{Connection, Plain};
+use crate::reactor::connection::Connection;
 use crate::reactor::token::Token;
 use crate::reactor::{Event, Reactor};
 use crate::sys::clock;
@@ -212,7 +212,8 @@ impl Place {
         let made = match self.address {
             None => Err(Closed::NoAddress),
             Some(address) => {
-                let made = Connection::connect(address, Plain, token, reactor.registry());
+                let key = self.config.key.as_ref();
+                let made = Connection::connect_to(address, key, token, reactor.registry());
                 made.map_err(Closed::from)
             }
         };

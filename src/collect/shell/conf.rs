@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::collect::config::{Config, ConfigErrors, Found, SourceConfig, Texts};
+use crate::collect::config::{Config, ConfigErrors, Found, NoOwnKey, SourceConfig, Texts};
 use crate::limits::CONFIG_MAX_LEN;
 use crate::store::config_file;
 use crate::sys::files;
@@ -28,6 +28,8 @@ pub enum Unusable {
     Rivalled(String, PathBuf, u32),
     /// Directories of new sources cannot be made, with a line for each.
     Unmade(String),
+    /// A source is to be sealed, and there is no key of our own.
+    NoOwnKey(NoOwnKey),
     /// A process has to take over, and none could, for this reason.
     NoSuccessor(String),
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Unusable {
                     "{place}: another collector, process {pid}, has the copy {local}"
                 )
             }
+            Unusable::NoOwnKey(which) => which.fmt(f),
             Unusable::Unmade(lines) => f.write_str(lines),
             Unusable::NoSuccessor(why) => write!(f, "no new process could take over: {why}"),
         }

@@ -35,6 +35,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use self::clocks::Clocks;
 use self::control::Doors;
@@ -56,6 +57,7 @@ use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
 use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
+use crate::noise::key::Identity;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -85,6 +87,8 @@ pub struct Options {
     pub metrics: Option<PathBuf>,
     /// The program that is run for what happens.
     pub hook: Option<PathBuf>,
+    /// The keys of this side, for sources with `key=`.
+    pub own: Option<Rc<Identity>>,
     /// The boot of this host, which cannot be asked for behind the walls.
     pub boot: Option<BootId>,
 }

@@ -19,7 +19,7 @@ use crate::collect::status::ServerIndex;
 use crate::collect::view::record::{Change, Record, Sight, Tally};
 use crate::limits::{ANEW_IDLE_MS, TURN_BYTES_MAX};
 use crate::reactor::Rest;
-use crate::reactor::connection::{Connection, Ended, Plain};
+use crate::reactor::connection::{Connection, Ended};
 use crate::reactor::token::Token;
 use crate::store::real::{RealWrite, Rights, WriteFile};
 use crate::sys::error_saying;
@@ -267,7 +267,8 @@ impl Slot {
             index,
             life: self.life,
         };
-        match Connection::connect(address, Plain, token, registry) {
+        let key = self.source.config().key.as_ref();
+        match Connection::connect_to(address, key, token, registry) {
             Ok(connection) => self.connection = Some(connection),
             Err(ended) => {
                 self.leave_address();
@@ -513,6 +514,7 @@ mod tests {
 
     use super::*;
     use crate::collect::config::Config;
+    use crate::reactor::connection::Link;
 
     /// A connection as it is before, or after, it stands.
     fn connection(is_made: bool) -> Option<Connection> {
@@ -520,7 +522,7 @@ mod tests {
         if is_made {
             return Some(Connection::accepted(
                 TcpStream::connect(nobody).unwrap(),
-                Plain,
+                link(),
             ));
         }
         let token = Token {
@@ -529,7 +531,17 @@ mod tests {
             life: 0,
         };
         let poll = Poll::new().unwrap();
-        Some(Connection::connect(nobody, Plain, token, poll.registry()).unwrap())
+        Some(Connection::connect_to(nobody, None, token, poll.registry()).unwrap())
+    }
+
+    #[cfg(feature = "noise")]
+    fn link() -> Link {
+        Link::plain()
+    }
+
+    #[cfg(not(feature = "noise"))]
+    fn link() -> Link {
+        crate::reactor::connection::Plain
     }
 
     #[test]

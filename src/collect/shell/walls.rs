@@ -117,7 +117,9 @@ impl Collector {
             base_dir,
             ..
         } = &self.options;
-        let config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
+        let mut config = conf::read_again(config_path, base_dir, self.inside.outside.as_ref())?;
+        let own = self.options.own.as_ref();
+        config.set_own(own).map_err(Unusable::NoOwnKey)?;
         match config.faults {
             Some(faults) if !self.is_faulty => Err(Unusable::Invalid(faults)),
             _ if config.is_empty() && !self.is_empty() => Err(Unusable::Empty(config_path.clone())),

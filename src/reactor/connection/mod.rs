@@ -6,6 +6,8 @@
 //! occasion, with [`Connection::has_room`] and [`Connection::write`]. Once a call has failed, the
 //! connection is to be dropped, which closes it.
 
+#[cfg(feature = "noise")]
+mod sealed;
 mod transform;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,12 +17,27 @@ use std::ops::ControlFlow;
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
-pub use self::transform::{Plain, Transform};
+#[cfg(feature = "noise")]
+pub use self::sealed::new_key;
+#[cfg(any(not(feature = "noise"), test))]
+pub use self::transform::Plain;
+pub use self::transform::Transform;
 use super::Rest;
 use super::token::Token;
+#[cfg(feature = "noise")]
+use crate::noise::channel::Channel;
+use crate::noise::key::ServerKey;
+
+/// What stands between the sockets and the machines of the programs.
+#[cfg(feature = "noise")]
+pub type Link = Channel;
+
+/// What stands between the sockets and the machines of the programs.
+#[cfg(not(feature = "noise"))]
+pub type Link = Plain;
 
 /// A connection, or one that is being made.
-pub struct Connection<T = Plain> {
+pub struct Connection<T = Link> {
     stream: TcpStream,
     is_made: bool,
     /// The socket took less than it was given, and no event has told of room since.
@@ -39,6 +56,26 @@ pub enum Ended {
     Broken(io::Error),
     /// The transform says why what came cannot be from the peer.
     Rejected(&'static str),
+}
+
+impl Connection {
+    /// Starts to connect as [`connect`](Self::connect) does, to a server that proves to have its
+    /// key, if there is one.
+    pub fn connect_to(
+        address: SocketAddr,
+        key: Option<&ServerKey>,
+        token: Token,
+        registry: &Registry,
+    ) -> Result<Connection, Ended> {
+        #[cfg(feature = "noise")]
+        let link = sealed::link_to(key)?;
+        #[cfg(not(feature = "noise"))]
+        let link = match key {
+            None => Plain,
+            Some(key) => match *key {},
+        };
+        Connection::connect(address, link, token, registry)
+    }
 }
 
 impl<T: Transform> Connection<T> {
@@ -81,6 +118,12 @@ impl<T: Transform> Connection<T> {
         registry.register(&mut self.stream, token.pack(), interest)
     }
 
+    /// What stands between the socket and the machine.
+    #[cfg(feature = "noise")]
+    pub fn transform(&mut self) -> &mut T {
+        &mut self.transform
+    }
+
     /// Whether the connection stands.
     pub fn is_made(&self) -> bool {
         self.is_made
@@ -116,7 +159,10 @@ impl<T: Transform> Connection<T> {
             debug_assert!(held < buf.len());
             let len = match attempt(|| self.stream.read(&mut buf[held..]))? {
                 None => return Ok(Rest::None),
-                Some(0) => return Err(Ended::ByPeer),
+                Some(0) => {
+                    let early = self.transform.early_end();
+                    return Err(early.map_or(Ended::ByPeer, Ended::Rejected));
+                }
                 Some(len) => len,
             };
             received += len;
@@ -161,7 +207,7 @@ impl<T: Transform> Connection<T> {
     /// a record of them may still have to be [flushed](Self::flush). 0 means none for now, and an
     /// event will tell when to go on. To be called once the connection stands.
     pub fn write(&mut self, plain: &[u8]) -> Result<usize, Ended> {
-        if T::IS_IDENTITY {
+        if self.transform.is_identity() {
             let taken = write_to(&mut self.stream, plain)?;
             self.is_full = taken < plain.len();
             return Ok(taken);

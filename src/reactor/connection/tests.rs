@@ -327,7 +327,10 @@ fn ended<T: Transform>(connection: &mut Connection<T>) -> Ended {
 #[test]
 fn the_place_for_a_transform_takes_no_room() {
     assert_eq!(size_of::<Plain>(), 0);
-    assert_eq!(size_of::<Connection>(), size_of::<(TcpStream, bool)>());
+    assert_eq!(
+        size_of::<Connection<Plain>>(),
+        size_of::<(TcpStream, bool)>()
+    );
 }
 
 #[test]

@@ -8,8 +8,15 @@
 /// socket has taken all of it, and meanwhile nothing else is sealed.
 pub trait Transform {
     /// Whether bytes pass as they are. Then they go from the machine's buffer to the socket, and
-    /// [`seal`](Self::seal) is never called.
-    const IS_IDENTITY: bool = false;
+    /// [`seal`](Self::seal) is not called. What the first bytes of the peer decide stays so.
+    fn is_identity(&self) -> bool {
+        false
+    }
+
+    /// Why it is no good end if the peer closes now, if it is none.
+    fn early_end(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Copies the received bytes that did not make a whole record to the front of `buf`, and tells
     /// how many they are. They stay its own until [`open`](Self::open). `buf` is longer than the
@@ -41,11 +48,15 @@ pub trait Transform {
 }
 
 /// No transform: what the machine says is what the socket carries.
+#[cfg(any(not(feature = "noise"), test))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plain;
 
+#[cfg(any(not(feature = "noise"), test))]
 impl Transform for Plain {
-    const IS_IDENTITY: bool = true;
+    fn is_identity(&self) -> bool {
+        true
+    }
 
     fn restore(&self, _buf: &mut [u8]) -> usize {
         0

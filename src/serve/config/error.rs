@@ -142,6 +142,11 @@ pub enum Problem {
     YesOrNo,
     /// A number of bytes that is none.
     Size,
+    /// A key of `%keys_allow` is none; or this program has no keys.
+    Key,
+    /// `$private_key_file` is no absolute path.
+    #[cfg(feature = "noise")]
+    KeyFile,
     /// A number of clients that is none, 0 or too large.
     Clients,
     /// A key of `%hosts_allow` is no address or network.
@@ -218,7 +223,13 @@ impl fmt::Display for Problem {
                 return write!(f, "a whole number is needed, from 1 to {CLIENTS_MAX}");
             }
             Problem::Size => "a number of bytes is needed, such as 64M, or 0",
-            Problem::YesOrNo => "1 allows a host and 0 refuses it; nothing else does",
+            Problem::YesOrNo => "1 means yes and 0 means no; nothing else does",
+            #[cfg(feature = "noise")]
+            Problem::Key => "a public key has 44 characters and ends in =, as `fetchlogs pubkey` prints it",
+            #[cfg(not(feature = "noise"))]
+            Problem::Key => crate::noise::ABSENT,
+            #[cfg(feature = "noise")]
+            Problem::KeyFile => "the path of a key file must begin with /",
             Problem::Network(error) => return error.fmt(f),
             Problem::PathNotAbsolute => "the path of a log must begin with /",
             Problem::PathIsDirectory => "the path of a log must not end in /",
@@ -255,6 +266,7 @@ fn is_hash(f: &mut fmt::Formatter<'_>, hash: Hash) -> fmt::Result {
         Hash::HostsAllow => "127.0.0.1",
         Hash::Files => "/var/log/messages",
         Hash::Series => "/var/log/app",
+        Hash::KeysAllow => "BASE64",
     };
     write!(
         f,

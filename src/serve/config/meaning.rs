@@ -14,6 +14,8 @@ use super::name::{Hash, Scalar};
 use super::text::Position;
 use super::{Config, FileEntry};
 use crate::limits::{CLIENTS_MAX, PATH_MAX_LEN, PERIOD_MAX_MS};
+#[cfg(feature = "noise")]
+use crate::noise::key::PublicKey;
 use crate::serve::glob::Patterns;
 use crate::wire::glob::{is_glob, plain};
 
@@ -43,6 +45,10 @@ impl Config {
                         self.families.clear();
                     }
                     Hash::Series => self.files.retain(|entry| !entry.is_series),
+                    #[cfg(feature = "noise")]
+                    Hash::KeysAllow => self.sealing.clear(),
+                    #[cfg(not(feature = "noise"))]
+                    Hash::KeysAllow => {}
                 }
                 // The grammar has refused a list of an odd length.
                 for pair in items.chunks(2) {
@@ -72,6 +78,7 @@ impl Config {
                     self.hosts.set(network, allowed);
                 }
             }
+            Hash::KeysAllow => self.put_key(key, value, note),
             Hash::Files if is_glob(key.value.bytes()) => self.put_family(key, value, note),
             Hash::Files | Hash::Series => {
                 let is_series = hash == Hash::Series;
@@ -95,6 +102,24 @@ impl Config {
                 }
             }
         }
+    }
+
+    /// Allows or refuses who has a key.
+    #[cfg(feature = "noise")]
+    fn put_key(&mut self, key: &Literal, value: &Literal, note: &mut dyn FnMut(ConfigError)) {
+        let public = PublicKey::parse(key.value.bytes()).ok_or(Problem::Key);
+        let public = sound(public, key.position, note);
+        let allowed = value.value.yes_or_no().ok_or(Problem::YesOrNo);
+        let allowed = sound(allowed, value.position, note);
+        if let (Some(public), Some(allowed)) = (public, allowed) {
+            self.sealing.set(public, allowed);
+        }
+    }
+
+    /// A program without keys must not go on as if nobody had asked for them.
+    #[cfg(not(feature = "noise"))]
+    fn put_key(&mut self, key: &Literal, _: &Literal, note: &mut dyn FnMut(ConfigError)) {
+        note(key.position.error(Problem::Key));
     }
 
     /// Gives a key that is a glob its value.
@@ -123,6 +148,14 @@ impl Config {
             Scalar::MaxClients => self.max_clients = clients(value)?,
             Scalar::MaxClientsPerIp => self.max_clients_per_ip = clients(value)?,
             Scalar::KeepDeleted => self.keep_deleted = size(value)?,
+            #[cfg(feature = "noise")]
+            Scalar::PrivateKeyFile => self.sealing.private_key_file = key_file(value)?,
+            #[cfg(feature = "noise")]
+            Scalar::RequireKey => {
+                self.sealing.is_required = value.yes_or_no().ok_or(Problem::YesOrNo)?;
+            }
+            #[cfg(not(feature = "noise"))]
+            Scalar::PrivateKeyFile | Scalar::RequireKey => return Err(Problem::Key),
         }
         Ok(())
     }
@@ -174,6 +207,18 @@ fn path(bytes: &[u8]) -> Result<PathBuf, Problem> {
         return Err(Problem::PathHasLineFeed);
     }
     Ok(PathBuf::from(OsString::from_vec(bytes.to_vec())))
+}
+
+/// The file of the server's own key; none for undef or the empty text.
+#[cfg(feature = "noise")]
+fn key_file(value: &Value) -> Result<Option<PathBuf>, Problem> {
+    match value.bytes() {
+        b"" => Ok(None),
+        bytes if bytes.starts_with(b"/") && !bytes.contains(&0) => {
+            Ok(Some(PathBuf::from(OsString::from_vec(bytes.to_vec()))))
+        }
+        _ => Err(Problem::KeyFile),
+    }
 }
 
 fn address(value: &Value) -> Result<IpAddr, Problem> {

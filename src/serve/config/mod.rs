@@ -11,6 +11,8 @@ pub mod family;
 mod literal;
 mod meaning;
 mod name;
+#[cfg(feature = "noise")]
+pub mod sealing;
 mod statement;
 mod text;
 
@@ -54,6 +56,9 @@ pub struct Config {
     pub max_clients_per_ip: usize,
     /// `$keep_deleted`: how many bytes of files without a name are held for clients.
     pub keep_deleted: u64,
+    /// Who is known by a key.
+    #[cfg(feature = "noise")]
+    pub sealing: sealing::Sealing,
 }
 
 /// One served log.
@@ -108,6 +113,8 @@ impl Config {
         );
         let texts = empty.map(|(_, text)| text);
         let texts = texts.chain(self.local_doubt()).chain(few);
+        #[cfg(feature = "noise")]
+        let texts = texts.chain(self.sealing.doubt());
         texts.map(str::to_owned).chain(loose).chain(bare)
     }
 
@@ -174,6 +181,8 @@ impl Default for Config {
             max_clients: CLIENTS_LEAST,
             max_clients_per_ip: CLIENTS_PER_IP_LEAST,
             keep_deleted: 0,
+            #[cfg(feature = "noise")]
+            sealing: sealing::Sealing::default(),
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Hash {
     Files,
     /// `%series`
     Series,
+    /// `%keys_allow`
+    KeysAllow,
 }
 
 /// The settings with one value.
@@ -39,6 +41,10 @@ pub enum Scalar {
     MaxClientsPerIp,
     /// `$keep_deleted`
     KeepDeleted,
+    /// `$private_key_file`
+    PrivateKeyFile,
+    /// `$require_key`
+    RequireKey,
 }
 
 impl Name {
@@ -58,7 +64,7 @@ impl Name {
 
 impl Hash {
     /// All of them.
-    pub const ALL: [Hash; 3] = [Hash::HostsAllow, Hash::Files, Hash::Series];
+    pub const ALL: [Hash; 4] = [Hash::HostsAllow, Hash::Files, Hash::Series, Hash::KeysAllow];
 
     /// The name without its `%`.
     pub fn name(self) -> &'static str {
@@ -66,13 +72,14 @@ impl Hash {
             Hash::HostsAllow => "hosts_allow",
             Hash::Files => "files",
             Hash::Series => "series",
+            Hash::KeysAllow => "keys_allow",
         }
     }
 }
 
 impl Scalar {
     /// All of them.
-    pub const ALL: [Scalar; 9] = [
+    pub const ALL: [Scalar; 11] = [
         Scalar::BindAddr,
         Scalar::BindPort,
         Scalar::DelayCheck,
@@ -82,6 +89,8 @@ impl Scalar {
         Scalar::MaxClients,
         Scalar::MaxClientsPerIp,
         Scalar::KeepDeleted,
+        Scalar::PrivateKeyFile,
+        Scalar::RequireKey,
     ];
 
     /// The name without its `$`.
@@ -96,6 +105,8 @@ impl Scalar {
             Scalar::MaxClients => "max_clients",
             Scalar::MaxClientsPerIp => "max_clients_per_ip",
             Scalar::KeepDeleted => "keep_deleted",
+            Scalar::PrivateKeyFile => "private_key_file",
+            Scalar::RequireKey => "require_key",
         }
     }
 }

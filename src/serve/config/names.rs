@@ -106,3 +106,50 @@ fn a_key_that_is_a_glob_needs_the_path_in_its_value() {
     assert!(config.families.is_empty());
     assert!(config.index_of(Path::new("/v/a*b")).is_some());
 }
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+#[test]
+#[cfg(feature = "noise")]
+fn keys_are_read_and_the_last_word_counts() {
+    use crate::noise::key::PublicKey;
+    let key = PublicKey::parse(KEY.as_bytes()).unwrap();
+    let text = format!(
+        "$private_key_file = '/k'; $keys_allow{{'{KEY}'}} = 0; $keys_allow{{\"{KEY}\"}} = 1; $require_key = 1;"
+    );
+    let sealing = Config::parse(text.as_bytes()).unwrap().sealing;
+    assert!(sealing.allows(&key) && sealing.is_required);
+    assert_eq!(sealing.private_key_file.as_deref(), Some(Path::new("/k")));
+    assert_eq!((sealing.fault(), sealing.doubt()), (None, None));
+    let text = format!("$keys_allow{{'{KEY}'}} = 1; %keys_allow = (); $require_key = 1;");
+    let sealing = Config::parse(text.as_bytes()).unwrap().sealing;
+    assert!(!sealing.allows(&key) && sealing.fault().is_some());
+    for (text, problem) in [
+        ("$keys_allow{'x'} = 1;", Problem::Key),
+        (
+            &*format!("$keys_allow{{'{KEY}'}} = 'no';"),
+            Problem::YesOrNo,
+        ),
+        ("$private_key_file = 'k';", Problem::KeyFile),
+        ("$require_key = 'yes';", Problem::YesOrNo),
+    ] {
+        let errors = Config::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(errors.iter().next().unwrap().problem, problem, "{text}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "noise"))]
+fn whoever_asks_for_keys_without_the_feature_is_told() {
+    for text in [
+        format!("$keys_allow{{'{KEY}'}} = 1;"),
+        "$private_key_file = '/k';".to_owned(),
+        "$require_key = 0;".to_owned(),
+    ] {
+        let errors = Config::parse(text.as_bytes()).unwrap_err();
+        assert!(
+            errors.to_string().ends_with("without the feature noise\n"),
+            "{errors}"
+        );
+    }
+}

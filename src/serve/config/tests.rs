@@ -854,8 +854,9 @@ fn a_fault_is_shown_with_its_place_in_front() {
     assert_eq!(
         show("$bind_prot = 19;"),
         [
-            "1:1: bind_prot is no setting; there are %hosts_allow %files %series $bind_addr $bind_port $delay_check \
-             $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip $keep_deleted"
+            "1:1: bind_prot is no setting; there are %hosts_allow %files %series %keys_allow $bind_addr $bind_port $delay_check \
+             $timeout_write $alive_interval $grace $max_clients $max_clients_per_ip $keep_deleted $private_key_file \
+             $require_key"
         ]
     );
     assert_eq!(

@@ -45,6 +45,9 @@ pub enum Ending {
     Unreadable(io::Error),
     /// A changed configuration no longer allows it.
     Withdrawn,
+    /// The connection is to be sealed, and what the client sent does not make it so.
+    #[cfg(feature = "noise")]
+    Unsealed(&'static str),
     /// What was asked for was answered; there is no more to come.
     Answered,
 }
@@ -98,6 +101,8 @@ impl fmt::Display for Ending {
             Ending::Withdrawn => f.write_str(
                 "the new configuration does not allow this host, or does not name this log",
             ),
+            #[cfg(feature = "noise")]
+            Ending::Unsealed(why) => f.write_str(why),
             Ending::Unreadable(error) => write!(f, "cannot read it any more: {error}"),
         }
     }

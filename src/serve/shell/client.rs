@@ -2,8 +2,14 @@
 
 use std::ops::ControlFlow::{Break, Continue};
 
+#[cfg(feature = "noise")]
+use super::sealing::Sealing;
 use super::watches::Watches;
+#[cfg(feature = "noise")]
+use crate::limits::LAST_WORDS_MS;
 use crate::limits::{CHUNK_LEN, SEND_COST_LEN};
+#[cfg(feature = "noise")]
+use crate::noise::key::PublicKey;
 use crate::reactor::Rest;
 use crate::reactor::connection::{Connection, Ended};
 use crate::report::Report;
@@ -12,6 +18,8 @@ use crate::serve::send::context::Context;
 use crate::serve::send::ending::Ending;
 use crate::serve::session::Session;
 use crate::store::real::RealRead;
+#[cfg(feature = "noise")]
+use crate::time::Mono;
 
 /// A session and its connection. What fails on the connection ends the session.
 pub struct Client {
@@ -19,6 +27,9 @@ pub struct Client {
     pub connection: Connection,
     /// The machine.
     pub session: Session<std::fs::File>,
+    /// When it goes at the latest, once its session has ended before all was sent that was sealed.
+    #[cfg(feature = "noise")]
+    pub leaves: Option<Mono>,
 }
 
 impl Client {
@@ -42,8 +53,43 @@ impl Client {
         match read {
             Ok(_) => {}
             Err(Ended::ByPeer) => self.session.handle_half_closed(),
+            #[cfg(feature = "noise")]
+            Err(Ended::Rejected(why)) => self.session.end(Ending::Unsealed(why)),
             Err(_) => self.session.handle_closed(),
         }
+    }
+
+    /// Answers the first message of a client that is to be sealed.
+    #[cfg(feature = "noise")]
+    pub fn answer_handshake(&mut self, sealing: &mut Sealing, cx: &Context<'_, RealRead>) {
+        let peer = self.session.peer();
+        let is_allowed = |key: &PublicKey| cx.config.sealing.allows(key);
+        let channel = self.connection.transform();
+        if let Err(why) = sealing.answer(channel, peer, &is_allowed, cx.now.mono) {
+            self.session.end(Ending::Unsealed(why));
+        }
+    }
+
+    /// Until when a client stays whose session is over, because what was said last is sealed and
+    /// the socket has not taken all of it. Takes note of a handshake that came to nothing.
+    #[cfg(feature = "noise")]
+    pub fn leaves_later(&mut self, sealing: &mut Sealing, now: Mono) -> Option<Mono> {
+        let ending = self.session.ending()?;
+        let is_over = matches!(
+            ending,
+            Ending::Left | Ending::Stalled | Ending::Unsealed(_) | Ending::Withdrawn
+        );
+        let channel = self.connection.transform();
+        if !is_over && !channel.pending().is_empty() {
+            let until = *self.leaves.get_or_insert(now.plus_ms(LAST_WORDS_MS));
+            if now < until {
+                return Some(until);
+            }
+        }
+        if channel.is_sealed() && !channel.is_confirmed() {
+            sealing.note_in_vain(self.session.peer(), now);
+        }
+        None
     }
 
     /// Sends what there is until the connection is full or the client has had its share of the
@@ -51,6 +97,8 @@ impl Client {
     pub fn send(&mut self, cx: &mut Context<'_, RealRead>, buf: &mut [u8]) -> Rest {
         self.send_share(cx, buf).unwrap_or_else(|_| {
             self.session.handle_closed();
+            #[cfg(feature = "noise")]
+            self.drop_last_words();
             Rest::None
         })
     }
@@ -98,6 +146,23 @@ impl Client {
         }
     }
 
+    /// The connection is broken: nothing more of it can be sent.
+    #[cfg(feature = "noise")]
+    fn drop_last_words(&mut self) {
+        let channel = self.connection.transform();
+        channel.consume_pending(channel.pending().len());
+    }
+
+    /// Whether a new configuration still serves a client with this key, or without one.
+    #[cfg(feature = "noise")]
+    fn keeps_seal(&mut self, config: &Config) -> bool {
+        let channel = self.connection.transform();
+        match channel.peer() {
+            Some(key) => config.sealing.allows(key),
+            None => !(config.sealing.is_required && channel.is_plain()),
+        }
+    }
+
     /// Another configuration stands in place of `before`.
     pub fn reload(&mut self, before: &Config, config: &Config) {
         let number = |old: Option<u32>| {
@@ -106,6 +171,10 @@ impl Client {
         };
         self.session.renumber_log(number(self.session.log()));
         if !config.hosts.allows(&self.session.peer()) {
+            return self.session.end(Ending::Withdrawn);
+        }
+        #[cfg(feature = "noise")]
+        if !self.keeps_seal(config) {
             return self.session.end(Ending::Withdrawn);
         }
         self.session.renumber(number(self.session.file()));

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::followers::Followers;
 use super::{CLIENT, Shared, listening};
 use crate::limits::{DEADLINES_MS, QUESTIONS_MAX, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
-use crate::reactor::connection::{Connection, Plain};
+use crate::reactor::connection::Connection;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
 use crate::reactor::slab::Slab;
@@ -116,11 +116,33 @@ impl Clients {
             self.drive(index, shared, act);
         }
         while let Some(index) = self.compute_next() {
-            self.drive(index, shared, act);
+            self.compute(index, shared, act);
             if watch.ms() >= WORK_MS {
                 break;
             }
         }
+    }
+
+    /// Does a part of what is computed for a client: its handshake comes before anything else.
+    fn compute(&mut self, index: u32, shared: &mut Shared, act: &mut Act<'_>) {
+        #[cfg(feature = "noise")]
+        if let Some(client) = self.client(index)
+            && client.connection.transform().owes_answer()
+        {
+            let mut sealing = std::mem::take(&mut shared.sealing);
+            self.drive(index, shared, &mut |client, cx, _| {
+                client.answer_handshake(&mut sealing, cx);
+            });
+            shared.sealing = sealing;
+            return;
+        }
+        self.drive(index, shared, act);
+    }
+
+    #[cfg(feature = "noise")]
+    fn client(&mut self, index: u32) -> Option<&mut Client> {
+        let life = self.places.life(index)?;
+        self.places.get_mut(index, life)
     }
 
     /// Whose search goes on, or begins.
@@ -270,8 +292,10 @@ impl Clients {
             self.counts.take(ip);
         }
         let (index, life) = self.places.insert(Client {
-            connection: Connection::accepted(stream, Plain),
+            connection: Connection::accepted(stream, shared.link()),
             session,
+            #[cfg(feature = "noise")]
+            leaves: None,
         });
         if let Err(error) = self.register(index, life, registry) {
             let report = &mut shared.report;
@@ -358,6 +382,10 @@ impl Clients {
                 .report
                 .say_of_peer(home, format_args!("{peer}: {notice}"));
         }
+        #[cfg(feature = "noise")]
+        if let Some(until) = client.leaves_later(&mut shared.sealing, shared.now.mono) {
+            return self.deadlines.set(index, Some(until));
+        }
         let Some(ending) = client.session.ending() else {
             let at = client.session.poll_timeout(&shared.files.config);
             return self.deadlines.set_about(index, at, shared.now.mono);
@@ -409,11 +437,15 @@ impl Lists {
     }
 
     /// Puts a client where it belongs after something happened to it.
-    fn line_up(&mut self, index: u32, client: &Client, rest: Rest) {
-        let session = &client.session;
+    fn line_up(&mut self, index: u32, client: &mut Client, rest: Rest) {
         if rest == Rest::More {
             self.ready.push(index);
         }
+        #[cfg(feature = "noise")]
+        if client.connection.transform().owes_answer() {
+            self.computing.push(index);
+        }
+        let session = &client.session;
         match session.is_searching() {
             true => self.searching.push(index),
             false => self.searching.remove(index),

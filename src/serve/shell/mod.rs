@@ -13,6 +13,8 @@ mod keeping;
 mod listening;
 mod reach;
 mod rows;
+#[cfg(feature = "noise")]
+mod sealing;
 mod state;
 mod watches;
 
@@ -21,9 +23,13 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+#[cfg(feature = "noise")]
+use std::rc::Rc;
 
 use self::clients::Clients;
 pub use self::reach::reaches;
+#[cfg(feature = "noise")]
+use self::sealing::Sealing;
 use self::watches::Watches;
 use super::config::Config;
 use super::find;
@@ -34,6 +40,9 @@ use super::find::query::open_regular;
 use super::find::sightings::Sightings;
 use super::send::context::Context;
 use crate::limits::CHUNK_LEN;
+#[cfg(feature = "noise")]
+use crate::noise::key::Identity;
+use crate::reactor::connection::Link;
 use crate::reactor::listener::{Bound, Listener};
 use crate::reactor::token::Token;
 use crate::reactor::{End, Event, Reactor};
@@ -81,6 +90,8 @@ struct Shared {
     kept_for: pins::Clients,
     /// One of them has come, or has come on.
     keep_due: bool,
+    #[cfg(feature = "noise")]
+    sealing: Sealing,
 }
 
 /// What every session works on.
@@ -134,6 +145,8 @@ impl Server {
                 now: clock::now(),
                 kept_for: pins::Clients::default(),
                 keep_due: false,
+                #[cfg(feature = "noise")]
+                sealing: Sealing::default(),
             },
             look_at: clock::now().mono,
             keep_from: clock::now().mono,
@@ -142,6 +155,13 @@ impl Server {
         server.check_config();
         server.keep_journal();
         Ok(server)
+    }
+
+    /// The same with these keys, to which clients prove who they are.
+    #[cfg(feature = "noise")]
+    pub fn sealed(mut self, own: Option<Rc<Identity>>) -> Server {
+        self.shared.sealing = Sealing::new(own);
+        self
     }
 
     /// Runs until TERM or INT, or until the walls shut out what is configured; then
@@ -253,6 +273,12 @@ impl Server {
                 return report.say(format_args!("the configuration stays as it was before"));
             }
         };
+        #[cfg(feature = "noise")]
+        if let Some(why) = self.keep_key(&mut config) {
+            let report = &mut self.shared.report;
+            report.say(format_args!("{why}"));
+            return report.say(format_args!("the configuration stays as it was before"));
+        }
         if config.bind != self.shared.files.config.bind {
             self.listen_on(config.bind);
         }
@@ -273,6 +299,21 @@ impl Server {
         self.shared
             .report
             .say(format_args!("read the configuration again"));
+    }
+
+    /// Behind the walls no key file can be read: the key stays. Tells what makes the new
+    /// configuration useless without one.
+    #[cfg(feature = "noise")]
+    fn keep_key(&mut self, config: &mut Config) -> Option<&'static str> {
+        let before = &self.shared.files.config.sealing.private_key_file;
+        if config.sealing.private_key_file != *before {
+            config.sealing.private_key_file.clone_from(before);
+            let report = &mut self.shared.report;
+            report.say(format_args!(
+                "$private_key_file counts from the next start on"
+            ));
+        }
+        config.sealing.fault()
     }
 
     /// Takes the configured logs into the journal.
@@ -413,6 +454,20 @@ impl Server {
         for entry in config.files.iter().filter(|it| store.is_mounted(&it.path)) {
             report.say(format_args!("{} {MOUNTED_ALONE}", entry.path.display()));
         }
+    }
+}
+
+impl Shared {
+    /// What stands between a new client's socket and its session.
+    #[cfg(feature = "noise")]
+    fn link(&self) -> Link {
+        self.sealing.channel(&self.files.config)
+    }
+
+    /// What stands between a new client's socket and its session.
+    #[cfg(not(feature = "noise"))]
+    fn link(&self) -> Link {
+        crate::reactor::connection::Plain
     }
 }
 

@@ -11,6 +11,8 @@ mod archive;
 mod configs;
 mod files;
 mod globs;
+#[cfg(feature = "noise")]
+mod handshake;
 mod lists;
 mod names;
 mod script;
@@ -26,7 +28,7 @@ mod replay;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their folders in `tests/fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("request", wire::request),
     ("answer", wire::answer),
     ("receiver", wire::receiver),
@@ -41,6 +43,10 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("archive", archive::archive),
     #[cfg(not(feature = "gz"))]
     ("archive", |_| {}),
+    #[cfg(feature = "noise")]
+    ("handshake", handshake::handshake),
+    #[cfg(not(feature = "noise"))]
+    ("handshake", |_| {}),
     ("pointer", files::pointer),
     ("given", files::given),
     ("unverified", files::unverified),

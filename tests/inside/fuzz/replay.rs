@@ -50,10 +50,18 @@ fn the_fuzzer_is_built_with_the_crates_of_the_product() {
         fs::read_to_string(path).unwrap()
     };
     let (own, fuzzer) = (lock("Cargo.lock"), lock("tests/fuzz/Cargo.lock"));
-    for name in ["heapless", "libc", "miniz_oxide", "mio"] {
-        let at = own.find(&format!("name = \"{name}\"")).unwrap();
-        let entry = own[at..].lines().take(2).collect::<Vec<_>>().join("\n");
-        assert!(fuzzer.contains(&entry), "another {entry}");
+    for name in [
+        "blake2",
+        "chacha20poly1305",
+        "curve25519-dalek",
+        "heapless",
+        "libc",
+        "miniz_oxide",
+        "mio",
+    ] {
+        let at = fuzzer.find(&format!("name = \"{name}\"")).unwrap();
+        let entry = fuzzer[at..].lines().take(2).collect::<Vec<_>>().join("\n");
+        assert!(own.contains(&entry), "another {entry}");
     }
 }
 

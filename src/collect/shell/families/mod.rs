@@ -17,7 +17,7 @@ use crate::collect::error::{Closed, SourceError};
 use crate::collect::family::{Family, Trouble, Waits};
 use crate::collect::status::ServerIndex;
 use crate::limits::{MEMBER_EACH_MS, MEMBERS_MAX, REFUSED_EACH_MS, REFUSED_TOLD, TURN_BYTES_MAX};
-use crate::reactor::connection::{Connection, Plain};
+use crate::reactor::connection::Connection;
 use crate::reactor::token::Token;
 use crate::reactor::{self, Rest};
 use crate::time::Mono;
@@ -340,7 +340,8 @@ impl Collector {
             let made = match found.get(place) {
                 None => Err(Closed::NoAddress),
                 Some(address) => {
-                    Connection::connect(*address, Plain, token, self.reactor.registry())
+                    let key = slot.config.source.key.as_ref();
+                    Connection::connect_to(*address, key, token, self.reactor.registry())
                         .map_err(Closed::from)
                 }
             };

@@ -10,7 +10,7 @@ use crate::collect::error::Closed;
 use crate::collect::verify::{Check, Context};
 use crate::limits::TURN_BYTES_MAX;
 use crate::reactor::Rest;
-use crate::reactor::connection::{Connection, Plain};
+use crate::reactor::connection::Connection;
 use crate::reactor::token::Token;
 use crate::store::real::RealRead;
 use crate::time::Mono;
@@ -168,7 +168,8 @@ impl Slot {
                     index,
                     life: self.life,
                 };
-                Connection::connect(address, Plain, token, registry).map_err(Closed::from)
+                let key = self.check.as_ref().and_then(|it| it.config().key.as_ref());
+                Connection::connect_to(address, key, token, registry).map_err(Closed::from)
             }
         };
         match (made, &mut self.check) {
