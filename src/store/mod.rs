@@ -40,8 +40,10 @@ pub struct Birth {
     pub at_ns: Option<u64>,
 }
 
+// As wide as a word: of a `Stat` that is handed on, gaps would be copied byte by byte.
 /// The sorts of file that make a difference here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Kind {
     /// The only sort that is ever served or written.
     Regular,

@@ -7,8 +7,10 @@ pub(super) enum Name {
     Scalar(Scalar),
 }
 
+// Both as wide as a word: what is handed on with them has no gaps, which are copied byte by byte.
 /// The settings that are hashes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Hash {
     /// `%hosts_allow`
     HostsAllow,
@@ -22,6 +24,7 @@ pub enum Hash {
 
 /// The settings with one value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Scalar {
     /// `$bind_addr`
     BindAddr,

@@ -137,7 +137,7 @@ impl<S: ReadStore> Query<'_, S> {
     fn start_of(&self, file: &S::File) -> Result<Start, Refusal> {
         let mut buf = [0; GUARD_LEN];
         let read = self.store.read_at(file, &mut buf, 0);
-        let read = read.map_err(Refusal::Unreadable)?;
+        let read = read.map_err(Refusal::unreadable)?;
         Ok(buf[..read].iter().copied().collect())
     }
 

@@ -325,7 +325,7 @@ impl<S: ReadStore> Query<'_, S> {
             // It is asked for once more: what its end would tell cannot be guessed.
             let last = self.last_of(&file, &stat).map_err(|error| {
                 findings.note_failed(id, &error);
-                Refusal::Unreadable(error)
+                Refusal::unreadable(error)
             })?;
             Ok(Some(Tail {
                 size: stat.size,

@@ -356,7 +356,7 @@ impl Findings {
     #[inline(never)]
     pub(super) fn all_was_read(&self) -> Result<(), Refusal> {
         match self.unread.take() {
-            Some(error) => Err(Refusal::Unreadable(error)),
+            Some(error) => Err(Refusal::unreadable(error)),
             None => Ok(()),
         }
     }

@@ -19,7 +19,8 @@ pub enum Refusal {
     /// The path holds something that is never served.
     NotRegular(Kind),
     /// The system would not let us.
-    Unreadable(io::Error),
+    // Boxed, so that what is handed on through many functions is small and has no gaps.
+    Unreadable(Box<io::Error>),
     /// The rotated files change their names all the time, so that one might be overlooked.
     Unsettled,
     /// What comes next is compressed, and the client can take it.
@@ -29,6 +30,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The system would not let us, for this reason.
+    #[inline(never)]
+    pub fn unreadable(error: io::Error) -> Refusal {
+        Refusal::Unreadable(Box::new(error))
+    }
+
     /// Whether it is the same one for a person who has read the other.
     pub fn is_like(&self, other: &Refusal) -> bool {
         match (self, other) {
@@ -84,7 +91,7 @@ impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Refusal {
         match error.kind() {
             io::ErrorKind::NotFound => Refusal::Missing,
-            _ => Refusal::Unreadable(error),
+            _ => Refusal::unreadable(error),
         }
     }
 }

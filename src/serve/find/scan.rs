@@ -120,7 +120,9 @@ impl Scan {
         match self.walk.end() {
             // For lack of descriptors or memory, say, which passes: nothing may be concluded from
             // half of the files.
-            Err(error) if !is_lasting(&error) => return Err(Refusal::Unreadable(error)),
+            Err(error) if !is_lasting(&error) => {
+                return Err(Refusal::unreadable(error));
+            }
             Err(_) => found.note_too_much(),
             Ok(()) => {}
         }

@@ -90,7 +90,7 @@ impl AtPath {
     pub fn into_refusal(self) -> Refusal {
         match self {
             AtPath::Odd(kind) => Refusal::NotRegular(kind),
-            AtPath::Unknown(error) => Refusal::Unreadable(error),
+            AtPath::Unknown(error) => Refusal::unreadable(error),
             AtPath::Ghost => Refusal::Unlinked,
             AtPath::Same | AtPath::Other(_) | AtPath::Nothing => Refusal::Missing,
         }

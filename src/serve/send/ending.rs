@@ -42,7 +42,7 @@ pub enum Ending {
     /// The file became shorter than what was sent of it. The client comes back.
     Truncated,
     /// The open file cannot be read any more.
-    Unreadable(io::Error),
+    Unreadable(Box<io::Error>),
     /// A changed configuration no longer allows it.
     Withdrawn,
     /// The connection is to be sealed, and what the client sent does not make it so.
@@ -53,6 +53,12 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The open file cannot be read any more, for this reason.
+    #[inline(never)]
+    pub fn unreadable(error: io::Error) -> Ending {
+        Ending::Unreadable(Box::new(error))
+    }
+
     /// Whether this is worth a line in the server's own log: clients come and go and files rotate
     /// all day.
     pub fn is_noteworthy(&self) -> bool {

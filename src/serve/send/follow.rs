@@ -99,7 +99,14 @@ pub enum Look {
     /// reason.
     Astray(Refusal),
     /// The system does not let us look.
-    Unreadable(io::Error),
+    Unreadable(Box<io::Error>),
+}
+
+impl Look {
+    #[inline(never)]
+    fn unreadable(error: io::Error) -> Look {
+        Look::Unreadable(Box::new(error))
+    }
 }
 
 impl<F> Follow<F> {
@@ -314,7 +321,7 @@ impl<F> Follow<F> {
         self.looked(cx.now.mono);
         let stat = match cx.store.stat(&self.file) {
             Ok(stat) => stat,
-            Err(error) => return Look::Unreadable(error),
+            Err(error) => return Look::unreadable(error),
         };
         // A file that is cut and grows beyond its old size between two looks is not seen here; what
         // was sent last is read again with the next bytes.
@@ -325,7 +332,7 @@ impl<F> Follow<F> {
         }
         let grown = match self.take_in(stat, cx) {
             Ok(is_written) => is_written,
-            Err(error) => return Look::Unreadable(error),
+            Err(error) => return Look::unreadable(error),
         };
         let named = cx.store.stat_path(path);
         let is_empty = named.as_ref().is_ok_and(|named| named.size == 0);

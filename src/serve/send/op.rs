@@ -183,7 +183,7 @@ impl<F> OpReply<F> {
         match self.slice(buf, store) {
             Ok(true) => self.task = Task::Done,
             Ok(false) => {}
-            Err(error) => return Break(Ending::Unreadable(error)),
+            Err(error) => return Break(Ending::unreadable(error)),
         }
         Continue(())
     }

@@ -400,7 +400,7 @@ impl<F> Session<F> {
         };
         let len = result.unwrap_or_else(|error| {
             self.note_unreadable(&error, cx);
-            self.end(Ending::Unreadable(error));
+            self.end(Ending::unreadable(error));
             0
         });
         self.check_invariants();

@@ -54,8 +54,10 @@ pub(super) enum Begins {
     Unread,
 }
 
+// As wide as a word: what is handed on with it has no gaps, which are copied byte by byte.
 /// How a file ends.
 #[derive(PartialEq, Eq)]
+#[repr(u32)]
 pub(super) enum Ends {
     /// In zeros, which may be there ahead of what is to be written in their place.
     InZeros,

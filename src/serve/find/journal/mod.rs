@@ -14,7 +14,7 @@ pub mod record;
 pub mod survey;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell, RefMut};
 use std::path::Path;
 
 use self::arrivals::Arrival;
@@ -297,8 +297,8 @@ impl Journal {
     }
 
     fn with(&self, index: u32, act: impl FnOnce(&mut Log)) {
-        if let Some(log) = self.logs.borrow_mut().get_mut(index as usize) {
-            act(log);
+        if let Some(mut log) = self.log_mut(index) {
+            act(&mut log);
         }
     }
 
@@ -311,7 +311,18 @@ impl Journal {
     }
 
     fn read<T>(&self, index: u32, ask: impl FnOnce(&Log) -> T) -> Option<T> {
-        self.logs.borrow().get(index as usize).map(ask)
+        self.log(index).map(|log| ask(&log))
+    }
+
+    // Both out of line, because they are used in so many places.
+    #[inline(never)]
+    fn log(&self, index: u32) -> Option<Ref<'_, Log>> {
+        Ref::filter_map(self.logs.borrow(), |logs| logs.get(index as usize)).ok()
+    }
+
+    #[inline(never)]
+    fn log_mut(&self, index: u32) -> Option<RefMut<'_, Log>> {
+        RefMut::filter_map(self.logs.borrow_mut(), |logs| logs.get_mut(index as usize)).ok()
     }
 }
 

@@ -26,7 +26,7 @@ impl<F> V2Stream<F> {
         buf: &mut [u8],
     ) -> ControlFlow<Ending> {
         if let Err(error) = self.follow.search_zeros(store, buf) {
-            return Break(Ending::Unreadable(error));
+            return Break(Ending::unreadable(error));
         }
         self.correct_size();
         Continue(())

@@ -165,7 +165,7 @@ impl<F> V2Stream<F> {
         let floor_ns = reply.v2.map_or(0, |terms| terms.mtime_ns);
         // What was sent over another connection is remembered from the file, as if it had been sent
         // over this one.
-        let fingerprint = Fingerprint::of(store, &file, offset).map_err(Ending::Unreadable)?;
+        let fingerprint = Fingerprint::of(store, &file, offset).map_err(Ending::unreadable)?;
         if !fingerprint.is_whole(offset) {
             return Err(Ending::Truncated);
         }
@@ -206,7 +206,7 @@ impl<F> V2Stream<F> {
             keepalive: KeepAlive::new(now.mono),
             most: v2.frame_max.unwrap_or_default(),
         };
-        stream.keep_back_zeros(store).map_err(Ending::Unreadable)?;
+        stream.keep_back_zeros(store).map_err(Ending::unreadable)?;
         // PROTOCOL.md, "The stream": ALIVE follows the answer if there is nothing to send.
         if stream.follow.ahead() == 0 {
             stream.say(Frame::Alive { size: stat.size });

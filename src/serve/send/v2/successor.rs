@@ -145,7 +145,7 @@ impl<F> V2Stream<F> {
     ) -> Result<Option<Duplicate<F>>, Refusal> {
         // The last look may be too old: what was truncated since has another time and size.
         let own = query.store.stat(self.follow.file());
-        let own = own.map_err(Refusal::Unreadable)?;
+        let own = own.map_err(Refusal::unreadable)?;
         let before = self.journey.as_ref().and_then(|journey| journey.before);
         let floor_ns = self.floor_ns;
         let seq = self.generation.seq;

@@ -152,7 +152,7 @@ impl<F> V2Stream<F> {
                     self.has_loss |= self.sound_size > 0;
                     self.sound_size = 0;
                 }
-                Err(error) => return Break(Ending::Unreadable(error)),
+                Err(error) => return Break(Ending::unreadable(error)),
             },
             Err(refusal) => return self.wait_or_end(refusal, false, cx, query),
         }
