@@ -9,6 +9,10 @@ pub const LIST_RARELY_MS: u64 = 600_000;
 /// How long a source stays when the box has its log no more: what was sent last is to come.
 pub const LEAVE_MS: u64 = 2_000;
 
+/// How long such a source waits for the digests of its finished copies. The directory of its log
+/// may be away for a moment; but a box without the log does not tell them.
+pub const LEAVE_UNVERIFIED_MS: u64 = 60_000;
+
 /// New logs of a line beyond [`MEMBERS_MAX`] come one by one, each so long after the last: a box
 /// that makes up names again and again must not fill the log host with files.
 pub const MEMBER_EACH_MS: u64 = 1_000;
@@ -21,6 +25,10 @@ pub const REFUSED_EACH_MS: u64 = 60_000;
 
 /// Most names among which the server looks for logs.
 pub const NAMES_MAX: usize = 4096;
+
+/// Logs beyond [`MEMBERS_MAX`] of a key whose names the server remembers: who asks for some of them
+/// is told that there are more than it serves. Beyond so many everybody is told that.
+pub const LEFT_OUT_NAMED: usize = 64;
 
 /// How long a log of a family is served when it is gone, beside `$grace`: clients leave first.
 pub const FAMILY_LEAVE_MS: u64 = 10_000;

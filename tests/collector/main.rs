@@ -9,6 +9,7 @@ mod contact;
 mod crowd;
 mod files;
 mod many;
+mod members;
 mod names;
 mod network;
 mod old_server;

@@ -9,6 +9,7 @@ use super::common::collector::{Collector, Place, REMOTE, Signal};
 use super::common::scripted::{Call, Scripted};
 use super::common::skipped;
 use super::common::wait::{eventually, for_a_while};
+use super::patterns::listed;
 
 /// Where no name server is, which a question is told at once.
 const NOWHERE: &str = "127.0.0.77";
@@ -85,6 +86,40 @@ fn a_name_is_looked_up_again_where_nobody_answers() {
     call.send("O 7\ndef");
     place.wait_for("log", b"abcdef");
     place.wait_for_status("127.0.0.19", "OK\n");
+}
+
+/// The same for a line that finds logs, as long as it has found none.
+#[test]
+fn a_name_is_looked_up_again_where_nobody_tells_which_logs_there_are() {
+    let [old, new] = [20, 21].map(Scripted::numbered);
+    let (port, ip) = (old.address().port(), new.address().ip());
+    drop(new);
+    let Ok(listener) = std::net::TcpListener::bind((ip, port)) else {
+        skipped("a port is taken at another address");
+        return;
+    };
+    let new = Scripted::from(listener);
+    let place = Place::with(|place| {
+        let copies = place.path("copies").display().to_string();
+        vec![
+            format!("copies {copies}/%h/%f"),
+            format!("logbox.test {port} /v/*.log name=box"),
+        ]
+    });
+    let Some(collector) = start(&place, NOWHERE, "127.0.0.20 logbox.test\n") else {
+        return;
+    };
+    let mut call = old.accept();
+    call.send(listed(&[]));
+    place.wait_for_status("box", "OK\n");
+    drop(old);
+    tell_hosts(&place, "127.0.0.21 logbox.test\n");
+    drop(call);
+    let mut call = new.accept();
+    assert_eq!(call.request(), "/v/*.log 0 0 v2 op=list");
+    call.send(listed(&[]));
+    place.wait_for_status("box", "OK\n");
+    assert!(collector.stop().success());
 }
 
 #[test]

@@ -227,14 +227,41 @@ fn whatever_was_cut_short_is_finished_and_nothing_is_overwritten() {
             "c.20200101000007",
             "c.20200101000007\n".repeat(100).as_bytes(),
         );
-        copies.write("a b.20200101000000.gz.part", b"half");
+        // And what one that was killed has left, as well as an older script.
+        for left in ["gz.part", "gz.4194304999.part"] {
+            copies.write(&format!("c.20200101000007.{left}"), b"half");
+        }
         copies.write("a b.20200101000006", b"something else\n");
         let ended = run(copies.command("-z 1"));
         assert_eq!(ended.status, Some(1));
         assert!(ended.stderr.contains("is there and is something else"));
         let left = copies.left();
         assert!(!left.contains(&"c.20200101000007".to_owned()));
+        assert!(!left.iter().any(|name| name.ends_with(".part")), "{left:?}");
         assert!(left.contains(&"a b.20200101000006".to_owned()));
+    }
+}
+
+/// One by the timer and one by hand.
+#[test]
+fn runs_at_the_same_time_spoil_nothing() {
+    for copies in Copies::all() {
+        let names: Vec<String> = (100..140).map(|n| format!("c.20200101000{n}")).collect();
+        let text = |name: &str| format!("{name}\n").repeat(5_000);
+        for name in &names {
+            copies.write(name, text(name).as_bytes());
+        }
+        let start = |_| copies.command("-z 1").spawn().unwrap();
+        let mut runs: Vec<_> = (0..4).map(start).collect();
+        for run in &mut runs {
+            assert!(run.wait().unwrap().success());
+        }
+        for name in &names {
+            assert!(!copies.path(name).exists(), "{name}");
+            assert_eq!(copies.unpacked(&format!("{name}.gz")), text(name));
+        }
+        let left = copies.names();
+        assert!(!left.iter().any(|name| name.ends_with(".part")), "{left:?}");
     }
 }
 

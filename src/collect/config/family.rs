@@ -165,14 +165,14 @@ fn is_own(name: &[u8]) -> bool {
     let mut parts = name.split(|byte| *byte == b'.');
     parts.next();
     let behind: Vec<&[u8]> = parts.collect();
-    let is_number = |part: &&[u8]| !is_stamp(part) && part.iter().all(u8::is_ascii_digit);
-    // Where two finished copies have one stamp, a number stands behind it.
-    let last = match &behind[..] {
-        [.., before, last] if is_number(last) => before,
-        [.., last] => last,
-        [] => return false,
+    // Where two finished copies have one stamp, a number stands behind it, and behind that the
+    // ending of who compresses them.
+    let is_more = |part: &&[u8]| {
+        let is_number = !is_stamp(part) && part.iter().all(u8::is_ascii_digit);
+        is_number || PACKED.contains(part)
     };
-    OWN.contains(last) || is_stamp(last) || behind.contains(&POINTER)
+    let last = behind.iter().rfind(|part| !is_more(part));
+    last.is_some_and(|last| OWN.contains(last) || is_stamp(last)) || behind.contains(&POINTER)
 }
 
 /// What stands behind the name of a copy.
@@ -185,6 +185,9 @@ const OWN: [&[u8]; 6] = [
     b"rescued",
     b"inflating",
 ];
+
+/// What stands behind the stamp of a finished copy that was compressed, or is about to be.
+const PACKED: [&[u8]; 5] = [b"gz", b"xz", b"zst", b"bz2", b"part"];
 
 /// Whether it is the time behind the name of a finished copy.
 fn is_stamp(part: &[u8]) -> bool {

@@ -78,6 +78,11 @@ impl HookRuns {
         at.into_iter().flatten().min()
     }
 
+    /// Whether the program is run at all.
+    pub(super) fn has_helper(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// Nothing is handed over of this source any more.
     pub(super) fn forget(&mut self, config: &SourceConfig) {
         self.hooks.forget(&config.pointer);
@@ -179,8 +184,7 @@ struct Gone;
 impl Collector {
     /// Begins the runs that are due, and tells of those that take long.
     pub(super) fn turn_over_hooks(&mut self) {
-        let has_helper = |runs: &HookRuns| runs.line.is_some();
-        if !self.hooks.as_ref().is_some_and(has_helper) {
+        if !self.hooks.as_ref().is_some_and(HookRuns::has_helper) {
             return;
         }
         self.look_at_lists_again();

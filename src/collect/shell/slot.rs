@@ -485,15 +485,39 @@ impl Slot {
         }
     }
 
-    /// Whether the box has more of its log, and it comes.
-    pub fn is_behind(&self) -> bool {
-        self.state() == State::Following && self.source.behind().is_some_and(|bytes| bytes > 0)
+    /// What is still to be done where its log is gone on the box.
+    pub fn left_to_do(&self) -> LeftToDo {
+        let behind = self.source.behind();
+        LeftToDo {
+            is_behind: self.state() == State::Following && behind.is_some_and(|bytes| bytes > 0),
+            is_known_whole: behind == Some(0),
+            is_unverified: self.source.unverified() > 0,
+            has_hooks: self.hooks_waiting > 0 || self.source.owes_hooks(),
+        }
+    }
+
+    /// Asks for no digest of a finished copy any more.
+    pub fn give_up_asking(&mut self, cx: &mut Cx<'_>) -> Rest {
+        self.source.give_up_asking(cx);
+        Rest::None
     }
 
     /// Which box it is of, among all.
     pub fn server_index(&self) -> Option<ServerIndex> {
         self.named.or(self.server)
     }
+}
+
+/// What keeps the source of a log that is gone on the box.
+pub struct LeftToDo {
+    /// The box has more of it, and it comes.
+    pub is_behind: bool,
+    /// The box has told that all of it is here.
+    pub is_known_whole: bool,
+    /// Finished copies are still to be compared.
+    pub is_unverified: bool,
+    /// The operator's program, if there is one, is still to be told something.
+    pub has_hooks: bool,
 }
 
 impl From<Ended> for Closed {

@@ -92,6 +92,13 @@ impl<F> Source<F> {
         }
     }
 
+    /// Gives up all copies that only the server can help with, which is to be asked no more.
+    pub fn give_up_asking<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        while let Some(finished) = self.finished.queue_mut().give_up() {
+            self.tell_never_verified(&finished, GONE, cx);
+        }
+    }
+
     /// Tells that a copy is not compared and never will be.
     pub(super) fn tell_never_verified<S: WriteStore<File = F>>(
         &mut self,

@@ -32,6 +32,10 @@ pub struct Members {
     pub version: u32,
     /// The change that took something away last.
     pub removed: u32,
+    /// Some of the logs that are not served, because a key finds too many.
+    pub left_out: Vec<PathBuf>,
+    /// There are more of these, or not all files were looked at.
+    pub is_cut: bool,
 }
 
 /// A log of a family.
@@ -165,6 +169,19 @@ impl Config {
             self.members.version += 1;
             member.since = self.members.version;
         }
+    }
+
+    /// Notes which logs are not served, because there are too many. Tells whether that is news:
+    /// then everybody is told all logs anew.
+    pub fn leave_out(&mut self, left_out: Vec<PathBuf>, is_cut: bool) -> bool {
+        let members = &mut self.members;
+        if (&members.left_out, members.is_cut) == (&left_out, is_cut) {
+            return false;
+        }
+        (members.left_out, members.is_cut) = (left_out, is_cut);
+        members.version += 1;
+        members.removed = members.version;
+        true
     }
 
     /// One of them is none any more, and its place is empty.

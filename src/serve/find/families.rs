@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::limits::{
-    FAMILY_BETWEEN_MS, FAMILY_LEAVE_MS, FAMILY_WAIT_MS, MEMBERS_MAX, NAMES_MAX, WALKED_AT_ONCE,
+    FAMILY_BETWEEN_MS, FAMILY_LEAVE_MS, FAMILY_WAIT_MS, LEFT_OUT_NAMED, MEMBERS_MAX, NAMES_MAX,
+    WALKED_AT_ONCE,
 };
 use crate::serve::config::Config;
 use crate::serve::config::family::Family;
@@ -154,6 +155,7 @@ impl Families {
             }
         }
         let mut crowded = Vec::new();
+        let (mut left_out, mut is_cut) = (Vec::new(), round.is_cut);
         for name in round.names.iter().filter(|name| name.is_there) {
             let family = &config.families[name.family as usize];
             let Some(entry) = family.entry(&name.path) else {
@@ -161,10 +163,17 @@ impl Families {
             };
             if config.count_of(name.family) < MEMBERS_MAX {
                 change.added.push(config.add_member(entry, name.family));
-            } else if !crowded.contains(&name.family) {
+                continue;
+            }
+            match left_out.len() < LEFT_OUT_NAMED {
+                true => left_out.push(entry.path),
+                false => is_cut = true,
+            }
+            if !crowded.contains(&name.family) {
                 crowded.push(name.family);
             }
         }
+        change.is_told |= config.leave_out(left_out, is_cut);
         for number in &crowded {
             if !self.crowded.contains(number) {
                 let key = shown(&config.families[*number as usize]);

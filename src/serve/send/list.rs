@@ -112,6 +112,12 @@ impl List {
             return;
         }
         self.known = Some(pass.until);
+        let members = &config.members;
+        let mut left_out = members.left_out.iter();
+        let lacks_some = members.is_cut || left_out.any(|path| finds(path.as_os_str().as_bytes()));
+        if lacks_some && pass.after.is_none() && self.told <= MEMBERS_MAX {
+            Log::More.append_to(self.out.end());
+        }
         let all = Frame::Alive {
             size: self.told as u64,
         };

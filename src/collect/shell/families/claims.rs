@@ -36,6 +36,12 @@ impl Claims {
         claims
     }
 
+    /// Whether a log of the box that `asked` asks has a source.
+    pub fn has_log(&self, asked: &SourceConfig, remote: &[u8]) -> bool {
+        let key = (asked.address.clone(), asked.port, remote.into());
+        self.logs.binary_search(&key).is_ok()
+    }
+
     /// Takes what a source needs, if nobody has it.
     pub fn take(&mut self, source: &SourceConfig) -> Result<(), Taken> {
         let key = key_of(source);

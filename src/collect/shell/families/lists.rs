@@ -1,16 +1,17 @@
 //! What boxes tell of their logs: which sources come with it, and which go.
 
 use super::claims::{Claims, Taken};
-use super::name_of;
 use super::pace::Pace;
+use super::{Leaving, name_of};
 use crate::collect::config::SourceConfig;
-use crate::collect::config::family::FamilyConfig;
+use crate::collect::config::family::{FamilyConfig, Odd};
 use crate::collect::family::Logs;
 use crate::collect::shell::apply::descriptors_for;
+use crate::collect::shell::hooks::HookRuns;
 use crate::collect::shell::slot::Slot;
 use crate::collect::shell::{Collector, conf};
 use crate::collect::view::summary::Count;
-use crate::limits::{LEAVE_MS, MEMBERS_MAX};
+use crate::limits::{LEAVE_MS, LEAVE_UNVERIFIED_MS, MEMBERS_MAX};
 use crate::sys;
 use crate::time::Mono;
 use crate::wire::escape::{Escaped, OneLine};
@@ -26,17 +27,23 @@ impl Collector {
         let is_told = |list: &[Box<[u8]>], path: &[u8]| {
             list.binary_search_by(|known| (**known).cmp(path)).is_ok()
         };
-        slot.leaving.retain(|(path, _)| !is_told(&logs.paths, path));
+        slot.leaving
+            .retain(|leaving| !is_told(&logs.paths, &leaving.path));
         slot.refused.retain(|path| is_told(&logs.paths, path));
         let now = self.now.mono;
         let mut is_cut = logs.is_cut;
         slot.more_at = None;
-        if !is_cut {
+        let lacked = std::mem::take(&mut slot.lacking);
+        // What is not in a full list that was cut may be there all the same.
+        if !is_cut || logs.paths.len() < MEMBERS_MAX {
             for path in &slot.members {
-                let is_leaving = slot.leaving.iter().any(|(leaving, _)| leaving == path);
+                let is_leaving = slot.leaving.iter().any(|leaving| leaving.path == *path);
                 if !is_told(&logs.paths, path) && !is_leaving {
-                    let at = now.plus_ms(LEAVE_MS);
-                    slot.leaving.push((path.clone(), at));
+                    slot.leaving.push(Leaving {
+                        path: path.clone(),
+                        since: now,
+                        at: now.plus_ms(LEAVE_MS),
+                    });
                 }
             }
         }
@@ -63,25 +70,38 @@ impl Collector {
                         slot.more_at = Some(slot.pace.next());
                         break;
                     }
-                    Err(why) => {
-                        if let (Err(at), false) = (known(&slot.refused), why.is_empty()) {
+                    Err(NoSource::OwnLine) => {}
+                    Err(NoSource::Refused { why, is_lacking }) => {
+                        let (name, shown) = (name_of(&slot.config), Escaped(path));
+                        let what = format!("the box tells of {shown}: it is refused: {why}");
+                        if let Err(at) = known(&slot.refused) {
                             slot.refused.insert(at, path.into());
-                            let (name, path) = (name_of(&slot.config), Escaped(path));
-                            let what = format!("{name}: the box tells of {path}: {why}");
-                            self.tell(&mut slot.telling, &what);
+                            self.tell(&mut slot.telling, &format!("{name}: {what}"));
+                        }
+                        if is_lacking && slot.lacking.is_empty() {
+                            slot.lacking = what;
                         }
                     }
                 }
             }
         }
-        if is_cut && !slot.is_cut_told {
-            let what = format!(
-                "{}: the box has more than {MEMBERS_MAX} logs: the others are not fetched",
-                name_of(&slot.config)
-            );
-            self.tell(&mut slot.telling, &what);
+        if is_cut {
+            let what =
+                format!("the box has more than {MEMBERS_MAX} logs: the others are not fetched");
+            if !slot.is_cut_told {
+                let name = name_of(&slot.config);
+                self.tell(&mut slot.telling, &format!("{name}: {what}"));
+            }
+            slot.lacking = what;
         }
         slot.is_cut_told = is_cut;
+        // Not all were looked at yet.
+        if slot.more_at.is_some() && slot.lacking.is_empty() {
+            slot.lacking.clone_from(&lacked);
+        }
+        if slot.lacking != lacked {
+            self.shown.note_news();
+        }
         for source in &added {
             if let Err(at) = slot.members.binary_search(&source.remote) {
                 slot.members.insert(at, source.remote.clone());
@@ -165,28 +185,37 @@ impl Collector {
         let Some(family) = self.families.get_mut(index as usize) else {
             return;
         };
-        let due = |(_, at): &(Box<[u8]>, Mono)| *at <= now;
+        let due = |leaving: &Leaving| leaving.at <= now;
         if !family.leaving.iter().any(due) {
             return;
         }
         let mut is_any = false;
         for at in (0..family.leaving.len()).rev() {
+            let Some(family) = self.families.get(index as usize) else {
+                return;
+            };
             if !due(&family.leaving[at]) {
                 continue;
             }
-            let (path, again_at) = &mut family.leaving[at];
+            let Leaving { path, since, .. } = &family.leaving[at];
+            let since = *since;
             let is_it = |config: &SourceConfig| {
                 let own = &family.config.source;
                 config.remote == *path && config.address == own.address && config.port == own.port
             };
             let place = (self.slots.iter())
                 .position(|slot| slot.as_ref().is_some_and(|slot| is_it(slot.config())));
+            let may_leave = place.is_none_or(|place| self.may_leave(place, since));
+            let is_whole = (place.and_then(|place| self.slots[place].as_ref()))
+                .is_some_and(|slot| slot.left_to_do().is_known_whole);
+            let Some(family) = self.families.get_mut(index as usize) else {
+                return;
+            };
+            if !may_leave {
+                family.leaving[at].at = now.plus_ms(LEAVE_MS);
+                continue;
+            }
             if let Some(place) = place {
-                let slot = self.slots[place].as_ref();
-                if slot.is_some_and(Slot::is_behind) {
-                    *again_at = now.plus_ms(LEAVE_MS);
-                    continue;
-                }
                 if let Some(mut slot) = self.slots[place].take() {
                     slot.leave_status(&mut self.statuses);
                     if let Some(hooks) = &mut self.hooks {
@@ -195,35 +224,87 @@ impl Collector {
                 }
                 self.deadlines.set(place as u32, None);
             }
-            let (name, text) = (name_of(&family.config), Escaped(path));
-            let what = format!("{name}: {text} is gone on the box, and not followed any more");
+            let Leaving { path, .. } = family.leaving.swap_remove(at);
+            let (name, text) = (name_of(&family.config), Escaped(&path));
+            let doubt = match is_whole {
+                true => "",
+                false => "; whether all of it is here is not known",
+            };
+            let what =
+                format!("{name}: {text} is gone on the box, and not followed any more{doubt}");
             self.journal.complain(&OneLine(&what));
-            let (path, _) = family.leaving.swap_remove(at);
             family.members.retain(|member| *member != path);
             is_any = true;
         }
         if is_any {
+            // What was refused because of their files is not any more.
+            if let Some(family) = self.families.get_mut(index as usize)
+                && !family.refused.is_empty()
+            {
+                family.more_at = Some(now);
+            }
             self.note_sources();
         }
     }
+
+    /// Whether the source of a log that the box has no more since a moment may end: what it was
+    /// sent is here, its copies are as far as they come, and the operator's program knows.
+    fn may_leave(&mut self, place: usize, since: Mono) -> bool {
+        let slot_of = |collector: &Collector| collector.slots[place].as_ref().map(Slot::left_to_do);
+        let Some(left) = slot_of(self) else {
+            return true;
+        };
+        if left.is_behind {
+            return false;
+        }
+        if left.is_unverified {
+            if since.plus_ms(LEAVE_UNVERIFIED_MS) > self.now.mono {
+                return false;
+            }
+            // It may not even say that it does not have their files.
+            self.drive(place as u32, &mut |slot, cx, _| slot.give_up_asking(cx));
+        }
+        let has_program = self.hooks.as_ref().is_some_and(HookRuns::has_helper);
+        !has_program || slot_of(self).is_none_or(|left| !left.has_hooks)
+    }
 }
 
-/// The source for a log of which a box has told, or why there is none: empty where it has one
-/// already, by another line.
+/// Why a log of which a box has told gets no source by a line.
+enum NoSource {
+    /// It has one by another line.
+    OwnLine,
+    /// It is refused.
+    Refused {
+        /// Why.
+        why: String,
+        /// It was asked for, so it is lacking here.
+        is_lacking: bool,
+    },
+}
+
+/// The source for a log of which a box has told, or why there is none.
 fn source_for(
     config: &FamilyConfig,
     path: &[u8],
     claims: &mut Claims,
-) -> Result<SourceConfig, String> {
-    let source = config
-        .member(path)
-        .map_err(|odd| format!("it is refused: {odd}"))?;
+) -> Result<SourceConfig, NoSource> {
+    let source = match config.member(path) {
+        Ok(source) => source,
+        // Where a line of its own fetches it, nothing is wrong with its name.
+        Err(_) if claims.has_log(&config.source, path) => return Err(NoSource::OwnLine),
+        Err(odd) => {
+            return Err(NoSource::Refused {
+                why: odd.to_string(),
+                is_lacking: odd != Odd::NotAsked,
+            });
+        }
+    };
     match claims.take(&source) {
         Ok(()) => Ok(source),
-        Err(Taken::Log) => Err(String::new()),
-        Err(Taken::File) => {
-            let local = source.local.display();
-            Err(format!("it is refused: {local} is the file of another log"))
-        }
+        Err(Taken::Log) => Err(NoSource::OwnLine),
+        Err(Taken::File) => Err(NoSource::Refused {
+            why: format!("{} is the file of another log", source.local.display()),
+            is_lacking: true,
+        }),
     }
 }

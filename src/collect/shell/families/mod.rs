@@ -29,13 +29,15 @@ pub struct FamilySlot {
     config: FamilyConfig,
     family: Family,
     connection: Option<Connection>,
+    /// Nobody could be reached at one of its addresses.
+    is_unreached: bool,
     life: u16,
     /// Counts the tries, so that each address of a name has its turn.
     tries: usize,
     /// The logs that have a source, in order.
     members: Vec<Box<[u8]>>,
-    /// Those of them that the box has no more, and when they may go.
-    leaving: Vec<(Box<[u8]>, Mono)>,
+    /// Those of them that the box has no more.
+    leaving: Vec<Leaving>,
     /// Those that have no source, and that was told.
     refused: Vec<Box<[u8]>>,
     /// How many more may come.
@@ -46,8 +48,19 @@ pub struct FamilySlot {
     telling: Pace,
     told: String,
     is_cut_told: bool,
+    /// Which log of those that were asked for has no source, and why; empty if all have one.
+    lacking: String,
     servers: [Option<ServerIndex>; 2],
     reported_error: bool,
+}
+
+/// A log that the box has no more.
+struct Leaving {
+    path: Box<[u8]>,
+    /// When that was told.
+    since: Mono,
+    /// When its source may go, or is looked at again.
+    at: Mono,
 }
 
 impl FamilySlot {
@@ -56,6 +69,7 @@ impl FamilySlot {
             config,
             family: Family::new(now),
             connection: None,
+            is_unreached: false,
             life: 0,
             tries: 0,
             members: Vec::new(),
@@ -66,6 +80,7 @@ impl FamilySlot {
             telling: Pace::new(REFUSED_TOLD, REFUSED_EACH_MS, now),
             told: String::new(),
             is_cut_told: false,
+            lacking: String::new(),
             servers: [None; 2],
             reported_error: true,
         }
@@ -76,14 +91,20 @@ impl FamilySlot {
         &self.config
     }
 
+    fn close(&mut self) {
+        let connection = self.connection.take();
+        self.is_unreached |= connection.is_some_and(|it| !it.is_made());
+    }
+
     fn poll_timeout(&self) -> Mono {
-        let leaving = self.leaving.iter().map(|(_, at)| *at);
+        let leaving = self.leaving.iter().map(|leaving| leaving.at);
         let others = leaving.chain(self.more_at);
         others.fold(self.family.poll_timeout(), Mono::min)
     }
 
     fn is_in_error(&self) -> bool {
-        self.family.trouble().is_some() || (self.members.is_empty() && !self.family.is_listening())
+        let is_known = !self.members.is_empty() || self.family.is_listening();
+        self.family.trouble().is_some() || !self.lacking.is_empty() || !is_known
     }
 
     /// Takes a place among the sources of its server, whose status begins anew.
@@ -113,19 +134,22 @@ impl FamilySlot {
         name.or(address)
     }
 
-    /// Shows it, if it is not well: the logs are shown by themselves.
+    /// Shows it, if it is not well or finds nothing: its logs are shown by themselves.
     pub fn show(&self, see: &mut dyn FnMut(&Row<'_>)) {
         use std::os::unix::ffi::OsStrExt;
-        let Some(trouble) = self.family.trouble() else {
-            return;
+        let (state, why) = match self.family.trouble() {
+            Some(trouble) => (State::Error, trouble.to_string()),
+            None if !self.lacking.is_empty() => (State::Error, self.lacking.clone()),
+            None if !self.members.is_empty() || !self.family.logs().paths.is_empty() => return,
+            None if self.family.is_listening() => (State::Following, String::new()),
+            None => (State::Connecting, String::new()),
         };
         let source = &self.config.source;
-        let why = trouble.to_string();
         see(&Row {
             server: source.server().to_string().into(),
             remote: (&*source.remote).into(),
             local: source.local.as_os_str().as_bytes().into(),
-            state: State::Error,
+            state,
             since: None,
             held: 0,
             behind: None,
@@ -193,6 +217,8 @@ impl Collector {
                 }
             }
             slot.refused.clear();
+            // Other lines may have let go of what it tells.
+            slot.more_at = slot.family.is_listening().then_some(self.now.mono);
             self.families.push(slot);
         }
         wanted
@@ -327,7 +353,7 @@ impl Collector {
         };
         slot.family.handle_timeout(waits, now, &mut self.random);
         if !slot.family.wants_connection() {
-            slot.connection = None;
+            slot.close();
         } else if slot.connection.is_none() {
             let place = slot.tries.checked_rem(found.len()).unwrap_or(0);
             slot.tries += 1;
@@ -347,9 +373,11 @@ impl Collector {
             };
             match made {
                 Ok(connection) => slot.connection = Some(connection),
-                Err(closed) => slot
-                    .family
-                    .handle_closed(closed, waits, now, &mut self.random),
+                Err(closed) => {
+                    slot.is_unreached = true;
+                    let random = &mut self.random;
+                    slot.family.handle_closed(closed, waits, now, random);
+                }
             }
         }
         if let Some(connection) = slot.connection.as_mut().filter(|it| it.is_made()) {
@@ -362,7 +390,7 @@ impl Collector {
             }
         }
         if !slot.family.wants_connection() {
-            slot.connection = None;
+            slot.close();
         }
         let trouble = slot.family.trouble().map(ToString::to_string);
         let trouble = trouble.unwrap_or_default();
@@ -378,6 +406,9 @@ impl Collector {
             self.take_list(index, &logs);
         }
         if let Some(slot) = self.families.get_mut(index as usize) {
+            if std::mem::take(&mut slot.is_unreached) {
+                self.resolver.doubt(&slot.config.source, now);
+            }
             slot.tell_status(&mut self.statuses);
             let at = slot.poll_timeout();
             self.family_deadlines.set_about(index, Some(at), now);

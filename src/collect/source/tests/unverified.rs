@@ -250,6 +250,20 @@ fn what_the_server_no_longer_has_is_told_once() {
     }
 }
 
+/// A box that does not have the log any more refuses without a word about its copies.
+#[test]
+fn who_is_asked_no_more_is_given_up_and_that_is_told() {
+    let mut rig = Rig::finished(b"abc", None);
+    rig.close(Closed::ByServer);
+    rig.asks(3);
+    rig.refuses(ErrorCode::NotServed);
+    assert!(rig.is_on_list());
+    rig.with(|source, cx| source.give_up_asking(cx));
+    let told = format!("not verified {COPY}: the server no longer has it");
+    assert_eq!(rig.said(), [told]);
+    assert!(!rig.is_on_list());
+}
+
 #[test]
 fn what_the_server_has_less_of_is_told() {
     let mut rig = Rig::finished(b"abc", None);
