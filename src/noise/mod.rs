@@ -1,8 +1,8 @@
 //! Sealed connections: who is who is proved by keys, and nobody reads along. Pure.
 //!
 //! The handshake is `Noise_IK_25519_ChaChaPoly_BLAKE2s` (noiseprotocol.org, revision 34): the
-//! client knows the server's public key beforehand and tells its own, sealed. [`hash`] and
-//! [`cipher`] are its primitives, [`handshake`] its two messages, [`channel`] one connection with
+//! client knows the server's public key beforehand and tells its own, sealed. `hash` and
+//! `cipher` are its primitives, `handshake` its two messages, `channel` one connection with
 //! the mark in front of the first message and the records behind the second. What all of it is on
 //! the wire says PROTOCOL.md, "Sealed connections".
 //!
