@@ -123,14 +123,13 @@ impl Own {
         if let Some(fault) = config.sealing.fault() {
             return Err(Exit::configuration(fault));
         }
-        let path = config.sealing.private_key_file.as_ref();
-        let is_known = |(known, _): &(PathBuf, _)| Some(known) == path;
-        if let (Some(path), false) = (path, self.0.as_ref().is_some_and(is_known)) {
+        let Some(path) = &config.sealing.private_key_file else {
+            self.0 = None;
+            return Ok(());
+        };
+        if self.0.as_ref().is_none_or(|(known, _)| known != path) {
             let own = key_file::read(path).map_err(Exit::configuration)?;
             self.0 = Some((path.clone(), Rc::new(own)));
-        }
-        if path.is_none() {
-            self.0 = None;
         }
         Ok(())
     }

@@ -38,10 +38,7 @@ fn main() {
     });
     println!("messages with a wrong mark refused: {refused:.0} a second");
 
-    let (mut client, mut server) = (asking(), listening());
-    open(&mut server, &take(&mut client), &mut buf).unwrap();
-    server.answer(&|_| true, &key(4)).unwrap();
-    open(&mut client, &take(&mut server), &mut buf).unwrap();
+    let (_, mut server) = shake_hands(asking(), listening(), &mut buf);
     let plain = vec![b'x'; CHUNK_LEN];
     let mut records = Vec::new();
     let sealed = per_second(|| {
@@ -54,10 +51,7 @@ fn main() {
     });
     let mb = CHUNK_LEN as f64 / 1e6;
     println!("sealed: {:.0} MB/s", sealed * mb);
-    let (mut client, mut server) = (asking(), listening());
-    open(&mut server, &take(&mut client), &mut buf).unwrap();
-    server.answer(&|_| true, &key(4)).unwrap();
-    open(&mut client, &take(&mut server), &mut buf).unwrap();
+    let (mut client, mut server) = shake_hands(asking(), listening(), &mut buf);
     let both = per_second(|| {
         let mut at = 0;
         while at < plain.len() {
@@ -67,6 +61,14 @@ fn main() {
         }
     });
     println!("sealed and opened in one core: {:.0} MB/s", both * mb);
+}
+
+/// Both ends of a connection over which something can be said.
+fn shake_hands(mut client: Channel, mut server: Channel, buf: &mut [u8]) -> (Channel, Channel) {
+    open(&mut server, &take(&mut client), buf).unwrap();
+    server.answer(&|_| true, &key(4)).unwrap();
+    open(&mut client, &take(&mut server), buf).unwrap();
+    (client, server)
 }
 
 fn key(seed: u8) -> PrivateKey {

@@ -91,8 +91,12 @@ pub struct Sent {
 struct Asking {
     line: LineBuf<REQUEST_MAX_LEN>,
     deadline: Mono,
-    /// Why there is no place for the client.
-    full: Option<&'static str>,
+    full: Option<Full>,
+}
+
+/// There is no place for the client.
+struct Full {
+    why: &'static str,
     /// Even so, what it asks about a copy is answered.
     may_question: bool,
 }
@@ -108,7 +112,6 @@ impl<F> Session<F> {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(REQUEST_TIMEOUT_MS),
                 full: None,
-                may_question: true,
             })),
         }
     }
@@ -129,8 +132,7 @@ impl<F> Session<F> {
             phase: Phase::Asking(Box::new(Asking {
                 line: LineBuf::new(),
                 deadline: now.plus_ms(TURNED_AWAY_TIMEOUT_MS),
-                full: Some(why),
-                may_question,
+                full: Some(Full { why, may_question }),
             })),
         }
     }
@@ -276,9 +278,9 @@ impl<F> Session<F> {
             (_, Progress::Complete) => {
                 let line = std::mem::take(&mut asking.line);
                 // Nothing is looked up for a client that is turned away.
-                self.phase = match asking.full {
-                    Some(why) if !(asking.may_question && request::is_question(line.line())) => {
-                        request::turn_away(why, line.line(), cx.now.mono)
+                self.phase = match &asking.full {
+                    Some(full) if !(full.may_question && request::is_question(line.line())) => {
+                        request::turn_away(full.why, line.line(), cx.now.mono)
                     }
                     _ => {
                         let log = request::log_of(line.line(), cx.config);
@@ -315,7 +317,8 @@ impl<F> Session<F> {
             Phase::Asking(asking) if asking.deadline <= cx.now.mono => {
                 // For one that was turned away the lack of a place is the reason, and not that it
                 // is late.
-                Break(asking.full.map_or(Ending::Late, Ending::Full))
+                let full = asking.full.as_ref();
+                Break(full.map_or(Ending::Late, |full| Ending::Full(full.why)))
             }
             Phase::Streaming(stream) => stream.handle_timeout(self.peer, cx),
             Phase::StreamingV2(stream) => with_query(stream.index(), self.peer, cx, |cx, query| {

@@ -139,7 +139,6 @@ impl Clients {
         self.drive(index, shared, act);
     }
 
-    #[cfg(feature = "noise")]
     fn client(&mut self, index: u32) -> Option<&mut Client> {
         let life = self.places.life(index)?;
         self.places.get_mut(index, life)
@@ -414,9 +413,7 @@ impl Clients {
 
     /// What a client is served may have become one that cannot be watched, or that can.
     fn note_whether_told(&mut self, index: u32, shared: &Shared) {
-        let life = self.places.life(index);
-        let client = life.and_then(|life| self.places.get_mut(index, life));
-        if let Some(client) = client
+        if let Some(client) = self.client(index)
             && let Some(file) = client.session.file()
             && let Some(watches) = &shared.watches
         {
