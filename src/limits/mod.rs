@@ -318,7 +318,7 @@ pub const INFLATED_MAX: u64 = 1 << 40;
 /// behind a name have to fit.
 pub const LOCAL_PATH_MAX_LEN: usize = 4000;
 
-/// Rotated names tried within one second before giving up.
+/// Names that the rotated copies of one second can have.
 pub const SUFFIX_ATTEMPTS_MAX: u16 = 1_000;
 
 /// Bytes of the record of losses that are shown: about two thousand losses.

@@ -58,6 +58,7 @@ fn what_was_asked_for_and_is_refused_is_an_error_and_what_was_not_asked_for_is_n
 fn a_name_that_becomes_free_is_given_to_who_was_refused_it() {
     let (tell, server) = box_that_changes(vec![b"/v/a/m.log", b"/v/b/m.log"]);
     let (place, collector) = start("%h/%f", server, "/v/*/m.log");
+    collector.err.wait_for("/v/a/m.log is followed from now on");
     place.wait_for_status("box", "ERR\n");
     tell.send(vec![b"/v/b/m.log"]).unwrap();
     collector

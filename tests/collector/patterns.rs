@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fetchlogs::wire::frame::log::Log;
@@ -34,7 +35,9 @@ pub(super) fn list(logs: &[&[u8]]) -> Vec<u8> {
 /// Follows a stream of nothing.
 pub(super) fn follow(mut call: Call) {
     call.send("O 7 v2 at=0 size=0 m=0 b=00000000\n");
-    call.keep_alive_until_left();
+    while call.try_send(Frame::Alive { size: 0 }.to_bytes()) {
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A box that tells of these logs, and serves what it is asked for.
@@ -315,7 +318,7 @@ fn a_box_that_makes_up_names_again_and_again_fills_no_disk_and_no_log() {
             if !call.try_send(list(&all)) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(100));
         }
         call.wait_until_left();
     });
@@ -323,7 +326,7 @@ fn a_box_that_makes_up_names_again_and_again_fills_no_disk_and_no_log() {
     collector
         .err
         .wait_for("what follows of that kind is told once a minute");
-    std::thread::sleep(Duration::from_secs(6));
+    thread::sleep(Duration::from_secs(6));
     let copies = files(&place.path("copies"));
     let copies = copies.iter().filter(|name| name.ends_with(".log")).count();
     assert!((200..=280).contains(&copies), "{copies}");

@@ -9,8 +9,8 @@ use super::hook_event::{HookEvent, HookKind, HookNews};
 use super::loss::{Cause, Loss};
 use super::pointer::{BootId, Pending, Pointer, PointerError, RotatedSuffix, Token};
 use super::rotation::Syncs;
-use super::{Generation, LocalCopy, OpenFile, PACKED_ENDINGS, Paths};
-use crate::collect::config::{scratch_of, with_ending};
+use super::{Generation, LocalCopy, OpenFile, Paths};
+use crate::collect::config::scratch_of;
 use crate::ids::Inode;
 use crate::limits::{POINTER_MAX_LEN, SUFFIX_ATTEMPTS_MAX};
 use crate::store::{Stat, WriteStore};
@@ -326,70 +326,6 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
             .unlink(paths.local)
             .map_err(|error| system("take the old name from", paths.local, error))?;
         self.sync_dir(paths.local_dir())
-    }
-
-    /// The first name for a rotated copy that nothing has.
-    pub(super) fn free_name(&mut self) -> Result<(RotatedSuffix, PathBuf), FileError> {
-        self.free_name_after("")
-    }
-
-    /// The first name that nothing has, with `mark` between the local copy's name and the stamp.
-    pub(super) fn free_name_after(
-        &mut self,
-        mark: &str,
-    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
-        self.free_name_of(mark, self.stamp, 0)
-    }
-
-    /// The first name that nothing has and that sorts behind `last`, which a copy got before: the
-    /// clock may have been set back. If there is none, or that was another day, the time decides.
-    pub(super) fn free_name_behind(
-        &mut self,
-        last: Option<&RotatedSuffix>,
-    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
-        match last.filter(|last| last.is_ahead_of(self.stamp)) {
-            Some(last) => {
-                match self.free_name_of("", last.stamp(), last.attempt().saturating_add(1)) {
-                    Err(FileError::NoFreeName(_)) => self.free_name(),
-                    result => result,
-                }
-            }
-            None => self.free_name(),
-        }
-    }
-
-    /// The first name with this stamp that nothing has, from the number `first` on.
-    fn free_name_of(
-        &mut self,
-        mark: &str,
-        stamp: &str,
-        first: u16,
-    ) -> Result<(RotatedSuffix, PathBuf), FileError> {
-        for attempt in first..SUFFIX_ATTEMPTS_MAX {
-            // Without a stamp there is no name: whoever passes none does not expect to need one.
-            let Some(suffix) = RotatedSuffix::new(stamp, attempt) else {
-                break;
-            };
-            let path = self.name_with(mark, &suffix);
-            // Only a hint. Somebody may take the name at any moment, so whoever gives it must not
-            // overwrite.
-            let is_free = self.stat_path(&path)?.is_none();
-            // What is set aside nobody is told to compress.
-            if is_free && (!mark.is_empty() || !self.is_packed(&path)?) {
-                return Ok((suffix, path));
-            }
-        }
-        Err(FileError::NoFreeName(self.paths.local.to_path_buf()))
-    }
-
-    /// Whether somebody has compressed a copy of this name, and would put another one in its place.
-    fn is_packed(&mut self, path: &Path) -> Result<bool, FileError> {
-        for ending in PACKED_ENDINGS {
-            if self.stat_path(&with_ending(path, ending))?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     pub(super) fn rotated_name(&self, suffix: &RotatedSuffix) -> PathBuf {

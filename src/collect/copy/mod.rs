@@ -8,6 +8,7 @@
 
 mod error;
 mod files;
+mod free_name;
 mod gaps;
 pub mod given;
 mod hook_event;

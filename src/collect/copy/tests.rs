@@ -3,6 +3,7 @@
 use super::pointer::{BootId, Pending, RotatedSuffix};
 use super::*;
 use crate::inside::fake::{Fake, Handle};
+use crate::limits::SUFFIX_ATTEMPTS_MAX;
 
 const STAMP: &str = "20261122132956";
 
@@ -213,6 +214,60 @@ fn two_rotations_within_a_second_keep_both_copies() {
         .unwrap();
     assert_eq!(fixture.disk.read("/l/m.20261122132956").unwrap(), b"one");
     assert_eq!(fixture.disk.read("/l/m.20261122132956.1").unwrap(), b"two");
+}
+
+#[test]
+fn the_name_after_hundreds_of_one_second_is_found_at_once() {
+    for taken in [1, 2, 3, 7, 8, 109, 500, 998, 999] {
+        let (fixture, mut copy) = Fixture::streaming(7, b"the next");
+        let name = |number| match number {
+            0 => "/l/m.20261122132956".to_owned(),
+            number => format!("/l/m.20261122132956.{number}"),
+        };
+        for number in 0..taken {
+            fixture.disk.write(&name(number), b"");
+        }
+        let before = fixture.disk.calls();
+        let rotated = fixture.with(|files| copy.rotate(classic(8), files));
+        rotated.unwrap();
+        assert_eq!(fixture.disk.read(&name(taken)).unwrap(), b"the next");
+        let calls = fixture.disk.calls() - before;
+        assert!(calls < 80, "{calls} for {taken}");
+    }
+}
+
+#[test]
+fn where_names_were_taken_out_of_a_row_the_next_one_is_still_free() {
+    for gone in 1..20_u32 {
+        let (fixture, mut copy) = Fixture::streaming(7, b"the next");
+        fixture.disk.write("/l/m.20261122132956", b"another");
+        for number in (1..20).filter(|number| number % gone != 0) {
+            let name = format!("/l/m.20261122132956.{number}");
+            fixture.disk.write(&name, b"another");
+        }
+        let rotated = fixture.with(|files| copy.rotate(classic(8), files));
+        let kept = rotated.unwrap();
+        assert_eq!(
+            fixture.disk.read(kept.to_str().unwrap()).unwrap(),
+            b"the next"
+        );
+    }
+}
+
+#[test]
+fn where_all_names_of_a_second_are_taken_it_is_said() {
+    let (fixture, mut copy) = Fixture::streaming(7, b"the next");
+    fixture.disk.write("/l/m.20261122132956", b"");
+    for number in 1..SUFFIX_ATTEMPTS_MAX {
+        let name = format!("/l/m.20261122132956.{number}");
+        fixture.disk.write(&name, b"");
+    }
+    let rotated = fixture.with(|files| copy.rotate(classic(8), files));
+    assert!(
+        matches!(rotated, Err(FileError::NoFreeName(_))),
+        "{rotated:?}"
+    );
+    assert_eq!(fixture.disk.read("/l/m").unwrap(), b"the next");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Findings {
     /// Files that may still be found in it not to be readable.
     shut: Cell<usize>,
     is_paused: Cell<bool>,
+    /// A question of this part could not be answered.
+    has_failed: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
     /// The bytes were those of the other one of two files that were compared.
@@ -122,6 +124,7 @@ impl Findings {
             tails: RefCell::default(),
             shut: Cell::new(SHUT_AT_ONCE),
             is_paused: Cell::new(false),
+            has_failed: Cell::new(false),
             unread: Cell::default(),
             is_other_unread: Cell::default(),
             failed: Cell::default(),
@@ -151,6 +154,19 @@ impl Findings {
         self.tails_credit.set(TAILS_AT_ONCE);
         self.shut.set(SHUT_AT_ONCE);
         self.is_paused.set(false);
+        self.has_failed.set(false);
+    }
+
+    /// Notes whether a question of this part was answered, or will not be for the time being.
+    pub fn note_answer(&self, is_answer: bool) {
+        if !is_answer {
+            self.has_failed.set(true);
+        }
+    }
+
+    /// Whether a question of this part could not be answered.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.get()
     }
 
     /// Whether the last query stopped for no other reason than that it had done enough for the

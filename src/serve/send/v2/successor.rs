@@ -36,7 +36,10 @@ impl<F> V2Stream<F> {
             Some(findings) => match question() {
                 Err(Refusal::Later) if findings.is_paused() => {}
                 Err(Refusal::Later | Refusal::Unsettled) => self.repeat_search(findings, query)?,
-                answer => return answer,
+                answer => {
+                    findings.note_answer(answer.is_ok());
+                    return answer;
+                }
             },
         }
         Err(Refusal::Later)
@@ -287,7 +290,10 @@ impl<F> V2Stream<F> {
             troubles.could_not_read(self.index, id, cx.now.mono);
         }
         // Only some of the files were judged in this part; what was found out about them is kept.
-        if findings.is_paused() && self.search.is_none() {
+        // But a question that fails is put first in the next part again, and leaves the others
+        // none of it: they wait for the next look.
+        let may_go_on = findings.is_paused() && !findings.has_failed();
+        if may_go_on && self.search.is_none() {
             self.search = Some(search);
         } else if occasion == Occasion::Rotated && self.search.is_none() {
             self.keep_plan(search);
