@@ -125,6 +125,37 @@ pub trait ReadStore {
     fn names(&self, dir: &Path) -> io::Result<Names>;
 }
 
+/// A read side that can hold open files, so that they outlive their names: see
+/// [`ReadStore::held_paths`].
+pub trait HoldStore: ReadStore {
+    /// Holds an open file of the log at `log`, which is at `path` now.
+    fn hold(&self, log: &Path, path: &Path, id: FileId, file: Self::File);
+
+    /// Whether a file of a log is held; it is at `path` now, and is known by that from now on.
+    fn is_held(&self, log: &Path, path: &Path, id: FileId) -> bool;
+
+    /// Holds only these files of a log from now on.
+    fn hold_only(&self, log: &Path, is_held: &dyn Fn(FileId) -> bool);
+
+    /// All that are held and have no name any more.
+    fn nameless(&self) -> Vec<Nameless>;
+
+    /// The room on the file system that holds `dir`, for whoever writes there.
+    fn room_at(&self, dir: &Path) -> io::Result<Room>;
+}
+
+/// A held file without a name.
+pub struct Nameless {
+    /// Where it was.
+    pub path: PathBuf,
+    /// Which one it is.
+    pub id: FileId,
+    /// Its bytes.
+    pub size: u64,
+    /// Its last write.
+    pub mtime_ns: u64,
+}
+
 /// The room on a file system, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Room {

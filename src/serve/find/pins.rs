@@ -3,18 +3,19 @@
 //! A file that the box deletes or compresses is there for as long as somebody has it open. With
 //! `$keep_deleted` the server does, until every client that was here in the last days has it.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::candidates::Candidate;
 use super::crowd::Reached;
 use super::journal::Journal;
 use super::scan::Scan;
 use crate::ids::{FileId, Inode};
-use crate::limits::{KEPT_FOR_CLIENTS_MAX, KEPT_FOR_MS};
+use crate::limits::{KEPT_FOR_CLIENTS_MAX, KEPT_FOR_MS, KEPT_FREE_PARTS};
 use crate::serve::config::{Config, FileEntry};
 use crate::sorting::sort_by_key;
-use crate::store::{Kind, ReadStore};
+use crate::store::{HoldStore, Kind, Nameless, Room};
 use crate::time::Mono;
 
 /// Where each client was seen last.
@@ -77,16 +78,74 @@ impl Clients {
     }
 }
 
+/// Holds what clients need of all logs, and gives up what none does, or is too much. `tell` hears
+/// which file is given up though a client lacks it, and why.
+pub fn keep<S: HoldStore>(
+    config: &Config,
+    journal: &Journal,
+    clients: &Clients,
+    store: &S,
+    tell: &mut dyn FnMut(&Path, &str),
+) {
+    for (index, entry) in (0..).zip(&config.files) {
+        // Where that cannot be told now, what is held stays.
+        if let Some(wanted) = wanted(index, entry, config, journal, clients, store) {
+            hold(&entry.path, &wanted, store);
+        }
+    }
+    give_up(config, store, tell);
+}
+
+/// Holds these files of a log, and no others.
+fn hold<S: HoldStore>(log: &Path, wanted: &[Wanted], store: &S) {
+    for file in wanted {
+        if store.is_held(log, &file.path, file.id) {
+            continue;
+        }
+        let is_it = |opened: &S::File| store.stat(opened).is_ok_and(|it| it.id == file.id);
+        if let Some(opened) = store.open(&file.path).ok().filter(is_it) {
+            store.hold(log, &file.path, file.id, opened);
+        }
+    }
+    store.hold_only(log, &|id| wanted.iter().any(|file| file.id == id));
+}
+
+/// Gives up files without a name, the oldest first, until those that stay are not too much.
+fn give_up<S: HoldStore>(config: &Config, store: &S, tell: &mut dyn FnMut(&Path, &str)) {
+    let mut nameless = store.nameless();
+    sort_by_key(&mut nameless, |file| Reverse(file.mtime_ns));
+    while let Some(oldest) = nameless.last() {
+        let bytes: u64 = nameless.iter().map(|file| file.size).sum();
+        let why = match bytes > config.keep_deleted {
+            true => "$keep_deleted is reached",
+            false if is_full(oldest, store) => "its file system is nearly full",
+            false => break,
+        };
+        tell(&oldest.path, why);
+        let given_up = oldest.id;
+        for entry in &config.files {
+            store.hold_only(&entry.path, &|id| id != given_up);
+        }
+        nameless.pop();
+    }
+}
+
+/// Whether too little is free where a file was.
+fn is_full<S: HoldStore>(file: &Nameless, store: &S) -> bool {
+    let room = file.path.parent().map(|dir| store.room_at(dir));
+    matches!(room, Some(Ok(Room { free, total })) if free < total / KEPT_FREE_PARTS)
+}
+
 /// A file that is to be held.
-pub struct Wanted {
+struct Wanted {
     /// Where it is.
-    pub path: PathBuf,
+    path: PathBuf,
     /// Which one it is.
-    pub id: FileId,
+    id: FileId,
 }
 
 /// The files of a log that are to be held, oldest first; `None` if that cannot be told now.
-pub fn wanted<S: ReadStore>(
+fn wanted<S: HoldStore>(
     index: u32,
     entry: &FileEntry,
     config: &Config,

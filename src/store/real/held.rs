@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::stat_of;
 use crate::ids::FileId;
-use crate::store::Stat;
+use crate::store::{Nameless, Stat};
 
 /// The files that are held, in the order in which that was asked for.
 #[derive(Debug, Default)]
@@ -28,18 +28,6 @@ struct Hold {
     path: PathBuf,
     id: FileId,
     file: File,
-}
-
-/// A held file without a name.
-pub struct Nameless {
-    /// Where it was.
-    pub path: PathBuf,
-    /// Which one it is.
-    pub id: FileId,
-    /// Its bytes.
-    pub size: u64,
-    /// Its last write.
-    pub mtime_ns: u64,
 }
 
 impl Held {

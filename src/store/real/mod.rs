@@ -12,7 +12,7 @@ use crate::sys::trusted::{self, Place, Untrusted};
 use crate::sys::{clock, error_saying, files};
 use crate::wire::crc32::Crc32;
 
-use super::{Birth, Kind, Names, ReadStore, Room, Stat, WriteStore, Writers};
+use super::{Birth, HoldStore, Kind, Nameless, Names, ReadStore, Room, Stat, WriteStore, Writers};
 
 mod births;
 pub mod held;
@@ -148,6 +148,29 @@ impl ReadStore for RealRead {
 
     fn names(&self, dir: &Path) -> io::Result<Names> {
         Ok(Box::new(self.note(files::Names::of(dir))?))
+    }
+}
+
+impl HoldStore for RealRead {
+    fn hold(&self, log: &Path, path: &Path, id: FileId, file: File) {
+        self.held.hold(log, path, id, file);
+    }
+
+    fn is_held(&self, log: &Path, path: &Path, id: FileId) -> bool {
+        self.held.has(log, path, id)
+    }
+
+    fn hold_only(&self, log: &Path, is_held: &dyn Fn(FileId) -> bool) {
+        self.held.keep(log, is_held);
+    }
+
+    fn nameless(&self) -> Vec<Nameless> {
+        self.held.nameless()
+    }
+
+    fn room_at(&self, dir: &Path) -> io::Result<Room> {
+        let (free, total) = files::room(dir)?;
+        Ok(Room { free, total })
     }
 }
 

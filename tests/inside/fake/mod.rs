@@ -3,6 +3,7 @@
 
 #![allow(missing_docs)]
 
+mod held;
 mod tamper;
 
 use std::cell::RefCell;
@@ -12,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use self::held::Hold;
 use self::tamper::id_of;
 pub use self::tamper::{Veil, hear, on_device};
 use crate::ids::{Born, FileId, Inode};
@@ -71,6 +73,8 @@ struct Disk {
     moves: u32,
     /// Names so far of which those learned that listen to one beside it.
     told: u32,
+    /// What is held open, so that it outlives its name.
+    held: Vec<Hold>,
     /// What happens to it at a call of the read side to come, and at which.
     intruder: Option<(u32, Intruder)>,
 }
@@ -404,7 +408,7 @@ impl Fake {
     }
 
     fn stat_name(&self, path: &Path) -> io::Result<Stat> {
-        let node = self.0.borrow().names.get(path).copied();
+        let node = self.0.borrow().node(path);
         match node.ok_or(io::ErrorKind::NotFound)? {
             Node::File(inode) => self.stat_inode(inode),
             Node::Other(kind) => Ok(stat_of_other(kind)),
@@ -534,11 +538,11 @@ impl ReadStore for Fake {
         }
         let disk = self.0.borrow();
         let is_unreadable = |inode| disk.files.get(inode).is_some_and(|file| file.unreadable);
-        match disk.names.get(path) {
-            Some(Node::File(inode)) if is_unreadable(inode) => {
+        match disk.node(path) {
+            Some(Node::File(inode)) if is_unreadable(&inode) => {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
-            Some(Node::File(inode)) => Ok(Handle(*inode)),
+            Some(Node::File(inode)) => Ok(Handle(inode)),
             Some(Node::Other(_)) => Err(io::ErrorKind::PermissionDenied.into()),
             None => Err(io::ErrorKind::NotFound.into()),
         }
@@ -562,11 +566,15 @@ impl ReadStore for Fake {
         }
     }
 
+    fn held_paths(&self, log: &Path) -> Vec<PathBuf> {
+        self.paths_of_held(log)
+    }
+
     fn birth(&self, path: &Path, _: u64) -> Birth {
         self.step(0);
         let disk = self.0.borrow();
-        match disk.names.get(path) {
-            Some(Node::File(inode)) => disk.birth(*inode),
+        match disk.node(path) {
+            Some(Node::File(inode)) => disk.birth(inode),
             _ => Birth::default(),
         }
     }

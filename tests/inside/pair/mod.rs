@@ -27,6 +27,7 @@ mod liar;
 mod moments;
 mod old_collector;
 mod outage;
+mod pins;
 mod power;
 mod reboot;
 mod rotation;
