@@ -101,9 +101,9 @@ pub struct SourceConfig {
     /// takes it for a path on the log host.
     pub remote: Box<[u8]>,
     /// The local copy.
-    pub local: PathBuf,
+    pub local: Box<Path>,
     /// The pointer file.
-    pub pointer: PathBuf,
+    pub pointer: Box<Path>,
     /// Whether the directory of the local copy is made where it is missing.
     pub makes_dirs: bool,
     /// The protocol to speak with the server.
@@ -417,8 +417,8 @@ impl Draft {
     }
 
     fn starting_from(mut self, dir: &Path) -> Draft {
-        self.source.local = dir.join(&self.source.local);
-        self.source.pointer = dir.join(&self.source.pointer);
+        self.source.local = dir.join(&self.source.local).into();
+        self.source.pointer = dir.join(&self.source.pointer).into();
         self
     }
 }

@@ -56,8 +56,8 @@ fn a_line_of_1_1_is_a_source() {
     assert_eq!(source.address, ip("10.4.3.5"));
     assert_eq!(source.port, 19);
     assert_eq!(*source.remote, *b"/var/log/messages");
-    assert_eq!(source.local, Path::new("/l/a"));
-    assert_eq!(source.pointer, Path::new("/p/a"));
+    assert_eq!(*source.local, *Path::new("/l/a"));
+    assert_eq!(*source.pointer, *Path::new("/p/a"));
     assert_eq!(scratch_of(&source.pointer), Path::new("/p/a.tmp"));
     assert_eq!((source.proto, source.history), (Proto::Auto, History::Live));
     assert_eq!(source.line.line, 1);
@@ -102,7 +102,7 @@ fn warnings(text: &str) -> Vec<(u32, Problem)> {
 
 #[test]
 fn a_number_sign_inside_a_field_is_a_character() {
-    assert_eq!(one("10.4.3.5 19 /a#b #l /p#").local, Path::new("#l"));
+    assert_eq!(*one("10.4.3.5 19 /a#b #l /p#").local, *Path::new("#l"));
     assert_eq!(warnings("10.4.3.5 19 /a#b #l /p#"), []);
 }
 
@@ -248,8 +248,8 @@ fn remote_files_are_absolute_and_short_enough_to_ask_for() {
 #[test]
 fn local_files_and_pointers_are_files() {
     let source = one("a 19 /r l ../p/./x");
-    assert_eq!(source.local, Path::new("l"));
-    assert_eq!(source.pointer, Path::new("../p/./x"));
+    assert_eq!(*source.local, *Path::new("l"));
+    assert_eq!(*source.pointer, *Path::new("../p/./x"));
 
     for path in ["/", "/l/", ".", "..", "/l/.", "l/.."] {
         assert_fault(
@@ -298,8 +298,8 @@ fn local_names_leave_room_for_stamps() {
     let name = "n".repeat(limits::LOCAL_NAME_MAX_LEN);
     let path = "/p".repeat(limits::LOCAL_PATH_MAX_LEN / 2);
     assert_eq!(
-        one(&format!("a 19 /r {name} {path}")).local,
-        Path::new(&name)
+        *one(&format!("a 19 /r {name} {path}")).local,
+        *Path::new(&name)
     );
     assert_fault(
         &format!("a 19 /r x{name} /p"),
@@ -670,20 +670,20 @@ fn a_short_line_is_whole_behind_a_template() {
     let text = "copies /c/%h/%f.log\n10.0.0.1 /var/log/m\nbox 20 \"/var/log/a b\" max=5 # x\n";
     let sources = parse(&format!("{text}{LINE} name=r5")).unwrap().sources;
     assert_eq!((sources[0].port, sources[0].makes_dirs), (19, true));
-    assert_eq!(sources[0].local, Path::new("/c/10.0.0.1/m.log"));
-    assert_eq!(sources[0].pointer, Path::new("/c/10.0.0.1/m.log.pointer"));
+    assert_eq!(*sources[0].local, *Path::new("/c/10.0.0.1/m.log"));
+    assert_eq!(*sources[0].pointer, *Path::new("/c/10.0.0.1/m.log.pointer"));
     assert_eq!((sources[1].port, sources[1].max), (20, Some(5)));
-    assert_eq!(sources[1].local, Path::new("/c/box/a b.log"));
+    assert_eq!(*sources[1].local, *Path::new("/c/box/a b.log"));
     assert_eq!(
         (&*sources[2].local, sources[2].makes_dirs),
         (Path::new("/l/a"), false)
     );
 
     let named = one("copies %h-%p%%\nfe80::1%eth0 /var/log/m name=r5");
-    assert_eq!(named.local, Path::new("r5-var/log/m%"));
+    assert_eq!(*named.local, *Path::new("r5-var/log/m%"));
     assert_eq!(
-        one("copies %h-%f\nfe80::1%eth0 /m").local,
-        Path::new("fe80::1%eth0-m")
+        *one("copies %h-%f\nfe80::1%eth0 /m").local,
+        *Path::new("fe80::1%eth0-m")
     );
     let root = |text: &str| parse(text).unwrap().root;
     assert_eq!(root("copies /c/d-%h/%f"), Some("/c/".into()));
@@ -867,8 +867,8 @@ fn paths_in_quotes_may_have_blanks() {
     let text = r#"a 19 "/v/My Log \"x\" \\ ü" "/l/my copy" "p q" max=2G"#;
     let source = one(text);
     assert_eq!(*source.remote, *"/v/My Log \"x\" \\ ü".as_bytes());
-    assert_eq!(source.local, Path::new("/l/my copy"));
-    assert_eq!(source.pointer, Path::new("p q"));
+    assert_eq!(*source.local, *Path::new("/l/my copy"));
+    assert_eq!(*source.pointer, *Path::new("p q"));
     assert_eq!(*one("a 19 \"/v\ta\x01\" /l /p").remote, *b"/v\ta\x01");
     assert_eq!(*one("a 19 \"/v\" \"/l\"\t\"/p\"\r").remote, *b"/v");
     for (text, column) in [

@@ -58,7 +58,7 @@ pub struct LocalCopy<F> {
     /// The end that is being set aside.
     moving: Option<Box<Moving<F>>>,
     /// The zeros at a doubtful end, as far as they were looked for.
-    zeros: Option<EndZeros>,
+    zeros: Option<Box<EndZeros>>,
 }
 
 /// The file of a copy while it is open.

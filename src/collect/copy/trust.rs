@@ -239,7 +239,8 @@ impl<F> LocalCopy<F> {
         let Some(good) = self.doubtful_from() else {
             return Some(0);
         };
-        let zeros = self.zeros.filter(|zeros| zeros.is_of(self.size(), good));
+        let zeros = self.zeros.as_deref();
+        let zeros = zeros.filter(|zeros| zeros.is_of(self.size(), good));
         let known = zeros.filter(|zeros| zeros.is_over);
         known.map(|zeros| zeros.size - zeros.from)
     }
@@ -254,7 +255,8 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         let size = self.size();
-        let known = self.zeros.filter(|zeros| zeros.is_of(size, good));
+        let known = self.zeros.as_deref().copied();
+        let known = known.filter(|zeros| zeros.is_of(size, good));
         let mut zeros = known.unwrap_or(EndZeros::new(size, good));
         let mut buf = [0; COPY_LEN];
         for _ in 0..LOOKS_AT_ONCE {
@@ -269,7 +271,7 @@ impl<F> LocalCopy<F> {
             zeros.from = start + last.map_or(0, |last| last as u64 + 1);
             zeros.is_over = last.is_some() || start == good;
         }
-        self.zeros = Some(zeros);
+        self.zeros = Some(Box::new(zeros));
         Ok(())
     }
 

@@ -44,7 +44,7 @@ pub(super) struct DoubtfulEnd {
     /// the pointer does not know: from there on the mapped form is compared.
     mapped_from: Option<u64>,
     /// Why an end is being set aside in parts; `None` where an earlier run began with that.
-    pub(super) aside: Option<Aside>,
+    pub(super) aside: Option<Box<Aside>>,
 }
 
 impl DoubtfulEnd {
