@@ -7,10 +7,12 @@ use std::num::NonZeroU64;
 use heapless::String;
 
 /// A moment of the monotonic clock, in milliseconds since an arbitrary start. For deadlines.
-// One more than the milliseconds: a deadline that there need not be takes no more room than one,
-// and a source has many.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Mono(NonZeroU64);
+pub struct Mono(
+    // One more than the milliseconds: a deadline that there need not be takes no more room than
+    // one, and a source has many.
+    NonZeroU64,
+);
 
 impl Default for Mono {
     fn default() -> Mono {
