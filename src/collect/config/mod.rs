@@ -54,6 +54,7 @@ use self::family::FamilyConfig;
 use self::options::Options;
 use self::reading::Reading;
 use self::template::Template;
+use crate::ids::MaybeOffset;
 use crate::noise::key::{Identity, ServerKey};
 use crate::wire::path::has_blanks;
 
@@ -112,7 +113,7 @@ pub struct SourceConfig {
     pub history: History,
     /// How many bytes the local copy and the finished ones may have together; `None` if there is no
     /// such limit.
-    pub max: Option<u64>,
+    pub max: MaybeOffset,
     /// What is to stay free on the file system of the local copy.
     pub keep_free: KeepFree,
     /// Who else may read the files, where that is said.
@@ -407,7 +408,7 @@ impl Draft {
         let (own, source) = (&self.options, &mut self.source);
         source.proto = own.proto.or(defaults.proto).unwrap_or_default();
         source.history = own.history.or(defaults.history).unwrap_or_default();
-        source.max = own.max.or(defaults.max).filter(|max| *max > 0);
+        source.max = own.max.or(defaults.max).filter(|max| *max > 0).into();
         source.keep_free = defaults.keep_free.unwrap_or_default();
         source.key = own.key.clone();
         source.access = Access::new(

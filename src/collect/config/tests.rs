@@ -117,7 +117,7 @@ fn what_1_1_passed_over_is_passed_over_and_told() {
     for (rest, column, problem) in cases {
         let text = format!("{LINE}{rest}");
         assert_eq!(warnings(&text), [(column, problem)], "{rest}");
-        assert_eq!(one(&text).max.is_some(), rest.contains("max=7"));
+        assert_eq!(one(&text).max.get().is_some(), rest.contains("max=7"));
     }
     // What has a `=` may be an option that is misspelled.
     assert_fault(
@@ -364,7 +364,10 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
     let other = "a 19 /r /l/b /p/b proto=v2 max=0";
     let text = format!("{LINE}\ndefaults max=512M proto=classic\n{other}\ndefaults keep_free=2G");
     let sources = parse(&text).unwrap().sources;
-    assert_eq!((sources[0].max, sources[1].max), (Some(512 << 20), None));
+    assert_eq!(
+        (sources[0].max.get(), sources[1].max.get()),
+        (Some(512 << 20), None)
+    );
     assert_eq!(
         (sources[0].proto, sources[1].proto),
         (Proto::Classic, Proto::V2)
@@ -373,7 +376,7 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
         assert_eq!(source.keep_free, KeepFree::Bytes(2 << 30));
     }
     let source = one(LINE);
-    assert_eq!((source.max, source.keep_free), (None, KeepFree::Auto));
+    assert_eq!((source.max.get(), source.keep_free), (None, KeepFree::Auto));
     assert_eq!(one(&format!("defaults\n{LINE}")), source);
 }
 
@@ -381,11 +384,11 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
 fn a_host_may_be_called_defaults() {
     let host = Address::Name("defaults".into());
     assert_eq!(one("defaults 19 /r /l /p").address, host);
-    assert_eq!(one("defaults 19 /r=1 /l=1 /p=1 max=1").max, Some(1));
-    assert_eq!(one("defaults.example 19 /r /l /p").max, None);
+    assert_eq!(one("defaults 19 /r=1 /l=1 /p=1 max=1").max.get(), Some(1));
+    assert_eq!(one("defaults.example 19 /r /l /p").max.get(), None);
     // As many words as a source has.
     let four = "defaults max=1 keep_free=1 proto=v2 history=all";
-    assert_eq!(one(&format!("{four}\n{LINE}")).max, Some(1));
+    assert_eq!(one(&format!("{four}\n{LINE}")).max.get(), Some(1));
     assert_fault("defaults 19 /r /l", 1, 10, Problem::NotADefault);
 }
 
@@ -672,7 +675,7 @@ fn a_short_line_is_whole_behind_a_template() {
     assert_eq!((sources[0].port, sources[0].makes_dirs), (19, true));
     assert_eq!(*sources[0].local, *Path::new("/c/10.0.0.1/m.log"));
     assert_eq!(*sources[0].pointer, *Path::new("/c/10.0.0.1/m.log.pointer"));
-    assert_eq!((sources[1].port, sources[1].max), (20, Some(5)));
+    assert_eq!((sources[1].port, sources[1].max.get()), (20, Some(5)));
     assert_eq!(*sources[1].local, *Path::new("/c/box/a b.log"));
     assert_eq!(
         (&*sources[2].local, sources[2].makes_dirs),

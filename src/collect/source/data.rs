@@ -93,7 +93,7 @@ impl<F> Source<F> {
             return self.fail(SourceError::AskAgain, cx);
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
-        let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
+        let is_well = is_stream && self.end.again_at.get().is_none() && !data.is_empty();
         if is_well && self.health.is_failing() && !self.is_changing() {
             self.recover(cx);
         }
