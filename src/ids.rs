@@ -20,6 +20,43 @@ impl fmt::Display for Inode {
     }
 }
 
+/// A size or an offset that there need not be, in the room of one: a source has many, and most of
+/// them are seldom there. The largest number counts as the one before it, which no file reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MaybeOffset(u64);
+
+impl MaybeOffset {
+    /// There is none.
+    pub const NONE: MaybeOffset = MaybeOffset(u64::MAX);
+
+    /// This one.
+    pub fn some(offset: u64) -> MaybeOffset {
+        MaybeOffset(offset.min(u64::MAX - 1))
+    }
+
+    /// The offset, if there is one.
+    pub fn get(self) -> Option<u64> {
+        (self != MaybeOffset::NONE).then_some(self.0)
+    }
+
+    /// The offset, if there is one, and leaves none.
+    pub fn take(&mut self) -> Option<u64> {
+        std::mem::take(self).get()
+    }
+}
+
+impl Default for MaybeOffset {
+    fn default() -> MaybeOffset {
+        MaybeOffset::NONE
+    }
+}
+
+impl From<Option<u64>> for MaybeOffset {
+    fn from(offset: Option<u64>) -> MaybeOffset {
+        offset.map_or(MaybeOffset::NONE, MaybeOffset::some)
+    }
+}
+
 /// What identifies a file on one host while it exists: its device and its inode.
 ///
 /// Both, since a glob may lead to several file systems, each with an inode of the same number.

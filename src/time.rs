@@ -2,22 +2,34 @@
 //! clocks once a turn and hands both down.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use heapless::String;
 
 /// A moment of the monotonic clock, in milliseconds since an arbitrary start. For deadlines.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Mono(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Mono(
+    // One more than the milliseconds: a deadline that there need not be takes no more room than
+    // one, and a source has many.
+    NonZeroU64,
+);
+
+impl Default for Mono {
+    fn default() -> Mono {
+        Mono(NonZeroU64::MIN)
+    }
+}
 
 impl Mono {
-    /// The moment `ms` milliseconds after the clock's start.
+    /// The moment `ms` milliseconds after the clock's start, of which the far end of time is the
+    /// last.
     pub const fn from_ms(ms: u64) -> Mono {
-        Mono(ms)
+        Mono(NonZeroU64::MIN.saturating_add(ms))
     }
 
     /// Milliseconds since the clock's start.
     pub const fn ms(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The moment `ms` later; the far end of time instead of an overflow.
@@ -30,7 +42,7 @@ impl Mono {
     /// Milliseconds from `earlier` to here; 0 if that lies in the future.
     #[inline(never)]
     pub const fn since_ms(self, earlier: Mono) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        self.ms().saturating_sub(earlier.ms())
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
         };
         let source = &config.sources[0];
         assert_eq!(&source.remote[..], b"/tmp/a/messages");
-        assert_eq!(source.local, Path::new("copy/messages"));
+        assert_eq!(*source.local, *Path::new("copy/messages"));
         assert_eq!(source.port, 1919);
     }
 

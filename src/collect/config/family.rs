@@ -76,8 +76,8 @@ impl FamilyConfig {
         }
         Ok(SourceConfig {
             remote: remote.into(),
-            local,
-            pointer,
+            local: local.into(),
+            pointer: pointer.into(),
             ..self.source.clone()
         })
     }
@@ -112,12 +112,12 @@ impl FamilyConfig {
         };
         let source = SourceConfig {
             remote: remote.clone().into(),
-            local: local.to_path_buf(),
-            pointer: with_ending(local, ".pointer"),
+            local: local.into(),
+            pointer: with_ending(local, ".pointer").into(),
             ..self.source.clone()
         };
         let is_known = *remote != *self.source.remote;
-        let is_it = |member: SourceConfig| member.local == local;
+        let is_it = |member: SourceConfig| *member.local == *local;
         (!is_known || self.member(&remote).is_ok_and(is_it)).then_some(source)
     }
 
@@ -211,8 +211,8 @@ mod tests {
         let family = family("l/%h/%p", "1919 /v/*/m name=r5 history=all");
         let member = family.member(b"/v/a/m").unwrap();
         assert_eq!(*member.remote, *b"/v/a/m");
-        assert_eq!(member.local, Path::new("/top/l/r5/v/a/m"));
-        assert_eq!(member.pointer, Path::new("/top/l/r5/v/a/m.pointer"));
+        assert_eq!(*member.local, *Path::new("/top/l/r5/v/a/m"));
+        assert_eq!(*member.pointer, *Path::new("/top/l/r5/v/a/m.pointer"));
         assert_eq!((member.port, member.history), (1919, family.source.history));
         assert!(family.has("r5", b"/v/a/m", b"/top/l/r5/v/a/m"));
         assert!(!family.has("r6", b"/v/a/m", b"/top/l/r5/v/a/m"));

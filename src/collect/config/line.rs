@@ -14,6 +14,7 @@ use super::word::{Spot, Word, Words, check_control, check_local, is_blank, unquo
 use super::{
     Address, ConfigError, Draft, Field, History, KeepFree, LineNumber, Problem, Proto, SourceConfig,
 };
+use crate::ids::MaybeOffset;
 use crate::limits;
 use crate::wire::glob::{is_glob, plain};
 
@@ -162,12 +163,12 @@ fn source(mut words: Words<'_>, at: LineNumber, scope: &Scope, faults: &mut Faul
                 name: said.name.take(),
                 port,
                 remote,
-                local,
-                pointer,
+                local: local.into(),
+                pointer: pointer.into(),
                 makes_dirs: copies.is_some(),
                 proto: Proto::default(),
                 history: History::default(),
-                max: None,
+                max: MaybeOffset::NONE,
                 keep_free: KeepFree::default(),
                 access: None,
                 key: None,

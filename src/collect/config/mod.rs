@@ -54,6 +54,7 @@ use self::family::FamilyConfig;
 use self::options::Options;
 use self::reading::Reading;
 use self::template::Template;
+use crate::ids::MaybeOffset;
 use crate::noise::key::{Identity, ServerKey};
 use crate::wire::path::has_blanks;
 
@@ -101,9 +102,9 @@ pub struct SourceConfig {
     /// takes it for a path on the log host.
     pub remote: Box<[u8]>,
     /// The local copy.
-    pub local: PathBuf,
+    pub local: Box<Path>,
     /// The pointer file.
-    pub pointer: PathBuf,
+    pub pointer: Box<Path>,
     /// Whether the directory of the local copy is made where it is missing.
     pub makes_dirs: bool,
     /// The protocol to speak with the server.
@@ -112,7 +113,7 @@ pub struct SourceConfig {
     pub history: History,
     /// How many bytes the local copy and the finished ones may have together; `None` if there is no
     /// such limit.
-    pub max: Option<u64>,
+    pub max: MaybeOffset,
     /// What is to stay free on the file system of the local copy.
     pub keep_free: KeepFree,
     /// Who else may read the files, where that is said.
@@ -407,7 +408,7 @@ impl Draft {
         let (own, source) = (&self.options, &mut self.source);
         source.proto = own.proto.or(defaults.proto).unwrap_or_default();
         source.history = own.history.or(defaults.history).unwrap_or_default();
-        source.max = own.max.or(defaults.max).filter(|max| *max > 0);
+        source.max = own.max.or(defaults.max).filter(|max| *max > 0).into();
         source.keep_free = defaults.keep_free.unwrap_or_default();
         source.key = own.key.clone();
         source.access = Access::new(
@@ -417,8 +418,8 @@ impl Draft {
     }
 
     fn starting_from(mut self, dir: &Path) -> Draft {
-        self.source.local = dir.join(&self.source.local);
-        self.source.pointer = dir.join(&self.source.pointer);
+        self.source.local = dir.join(&self.source.local).into();
+        self.source.pointer = dir.join(&self.source.pointer).into();
         self
     }
 }

@@ -56,8 +56,8 @@ fn a_line_of_1_1_is_a_source() {
     assert_eq!(source.address, ip("10.4.3.5"));
     assert_eq!(source.port, 19);
     assert_eq!(*source.remote, *b"/var/log/messages");
-    assert_eq!(source.local, Path::new("/l/a"));
-    assert_eq!(source.pointer, Path::new("/p/a"));
+    assert_eq!(*source.local, *Path::new("/l/a"));
+    assert_eq!(*source.pointer, *Path::new("/p/a"));
     assert_eq!(scratch_of(&source.pointer), Path::new("/p/a.tmp"));
     assert_eq!((source.proto, source.history), (Proto::Auto, History::Live));
     assert_eq!(source.line.line, 1);
@@ -102,7 +102,7 @@ fn warnings(text: &str) -> Vec<(u32, Problem)> {
 
 #[test]
 fn a_number_sign_inside_a_field_is_a_character() {
-    assert_eq!(one("10.4.3.5 19 /a#b #l /p#").local, Path::new("#l"));
+    assert_eq!(*one("10.4.3.5 19 /a#b #l /p#").local, *Path::new("#l"));
     assert_eq!(warnings("10.4.3.5 19 /a#b #l /p#"), []);
 }
 
@@ -117,7 +117,7 @@ fn what_1_1_passed_over_is_passed_over_and_told() {
     for (rest, column, problem) in cases {
         let text = format!("{LINE}{rest}");
         assert_eq!(warnings(&text), [(column, problem)], "{rest}");
-        assert_eq!(one(&text).max.is_some(), rest.contains("max=7"));
+        assert_eq!(one(&text).max.get().is_some(), rest.contains("max=7"));
     }
     // What has a `=` may be an option that is misspelled.
     assert_fault(
@@ -248,8 +248,8 @@ fn remote_files_are_absolute_and_short_enough_to_ask_for() {
 #[test]
 fn local_files_and_pointers_are_files() {
     let source = one("a 19 /r l ../p/./x");
-    assert_eq!(source.local, Path::new("l"));
-    assert_eq!(source.pointer, Path::new("../p/./x"));
+    assert_eq!(*source.local, *Path::new("l"));
+    assert_eq!(*source.pointer, *Path::new("../p/./x"));
 
     for path in ["/", "/l/", ".", "..", "/l/.", "l/.."] {
         assert_fault(
@@ -298,8 +298,8 @@ fn local_names_leave_room_for_stamps() {
     let name = "n".repeat(limits::LOCAL_NAME_MAX_LEN);
     let path = "/p".repeat(limits::LOCAL_PATH_MAX_LEN / 2);
     assert_eq!(
-        one(&format!("a 19 /r {name} {path}")).local,
-        Path::new(&name)
+        *one(&format!("a 19 /r {name} {path}")).local,
+        *Path::new(&name)
     );
     assert_fault(
         &format!("a 19 /r x{name} /p"),
@@ -364,7 +364,10 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
     let other = "a 19 /r /l/b /p/b proto=v2 max=0";
     let text = format!("{LINE}\ndefaults max=512M proto=classic\n{other}\ndefaults keep_free=2G");
     let sources = parse(&text).unwrap().sources;
-    assert_eq!((sources[0].max, sources[1].max), (Some(512 << 20), None));
+    assert_eq!(
+        (sources[0].max.get(), sources[1].max.get()),
+        (Some(512 << 20), None)
+    );
     assert_eq!(
         (sources[0].proto, sources[1].proto),
         (Proto::Classic, Proto::V2)
@@ -373,7 +376,7 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
         assert_eq!(source.keep_free, KeepFree::Bytes(2 << 30));
     }
     let source = one(LINE);
-    assert_eq!((source.max, source.keep_free), (None, KeepFree::Auto));
+    assert_eq!((source.max.get(), source.keep_free), (None, KeepFree::Auto));
     assert_eq!(one(&format!("defaults\n{LINE}")), source);
 }
 
@@ -381,11 +384,11 @@ fn defaults_go_for_all_lines_that_do_not_say_otherwise() {
 fn a_host_may_be_called_defaults() {
     let host = Address::Name("defaults".into());
     assert_eq!(one("defaults 19 /r /l /p").address, host);
-    assert_eq!(one("defaults 19 /r=1 /l=1 /p=1 max=1").max, Some(1));
-    assert_eq!(one("defaults.example 19 /r /l /p").max, None);
+    assert_eq!(one("defaults 19 /r=1 /l=1 /p=1 max=1").max.get(), Some(1));
+    assert_eq!(one("defaults.example 19 /r /l /p").max.get(), None);
     // As many words as a source has.
     let four = "defaults max=1 keep_free=1 proto=v2 history=all";
-    assert_eq!(one(&format!("{four}\n{LINE}")).max, Some(1));
+    assert_eq!(one(&format!("{four}\n{LINE}")).max.get(), Some(1));
     assert_fault("defaults 19 /r /l", 1, 10, Problem::NotADefault);
 }
 
@@ -670,20 +673,20 @@ fn a_short_line_is_whole_behind_a_template() {
     let text = "copies /c/%h/%f.log\n10.0.0.1 /var/log/m\nbox 20 \"/var/log/a b\" max=5 # x\n";
     let sources = parse(&format!("{text}{LINE} name=r5")).unwrap().sources;
     assert_eq!((sources[0].port, sources[0].makes_dirs), (19, true));
-    assert_eq!(sources[0].local, Path::new("/c/10.0.0.1/m.log"));
-    assert_eq!(sources[0].pointer, Path::new("/c/10.0.0.1/m.log.pointer"));
-    assert_eq!((sources[1].port, sources[1].max), (20, Some(5)));
-    assert_eq!(sources[1].local, Path::new("/c/box/a b.log"));
+    assert_eq!(*sources[0].local, *Path::new("/c/10.0.0.1/m.log"));
+    assert_eq!(*sources[0].pointer, *Path::new("/c/10.0.0.1/m.log.pointer"));
+    assert_eq!((sources[1].port, sources[1].max.get()), (20, Some(5)));
+    assert_eq!(*sources[1].local, *Path::new("/c/box/a b.log"));
     assert_eq!(
         (&*sources[2].local, sources[2].makes_dirs),
         (Path::new("/l/a"), false)
     );
 
     let named = one("copies %h-%p%%\nfe80::1%eth0 /var/log/m name=r5");
-    assert_eq!(named.local, Path::new("r5-var/log/m%"));
+    assert_eq!(*named.local, *Path::new("r5-var/log/m%"));
     assert_eq!(
-        one("copies %h-%f\nfe80::1%eth0 /m").local,
-        Path::new("fe80::1%eth0-m")
+        *one("copies %h-%f\nfe80::1%eth0 /m").local,
+        *Path::new("fe80::1%eth0-m")
     );
     let root = |text: &str| parse(text).unwrap().root;
     assert_eq!(root("copies /c/d-%h/%f"), Some("/c/".into()));
@@ -867,8 +870,8 @@ fn paths_in_quotes_may_have_blanks() {
     let text = r#"a 19 "/v/My Log \"x\" \\ ü" "/l/my copy" "p q" max=2G"#;
     let source = one(text);
     assert_eq!(*source.remote, *"/v/My Log \"x\" \\ ü".as_bytes());
-    assert_eq!(source.local, Path::new("/l/my copy"));
-    assert_eq!(source.pointer, Path::new("p q"));
+    assert_eq!(*source.local, *Path::new("/l/my copy"));
+    assert_eq!(*source.pointer, *Path::new("p q"));
     assert_eq!(*one("a 19 \"/v\ta\x01\" /l /p").remote, *b"/v\ta\x01");
     assert_eq!(*one("a 19 \"/v\" \"/l\"\t\"/p\"\r").remote, *b"/v");
     for (text, column) in [

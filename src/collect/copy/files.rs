@@ -129,7 +129,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let pointer = self.understood(pointer, open.size)?;
         let mut copy = LocalCopy {
             is_believed,
-            unwritten_from: is_unwritten.then_some(pointer.checkpoint),
+            unwritten_from: is_unwritten.then_some(pointer.checkpoint).into(),
             ..LocalCopy::of(Some(pointer), Some(open))
         };
         // The end that is being set aside does not count for anything else.

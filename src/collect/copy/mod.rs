@@ -37,7 +37,7 @@ pub use self::unverified::Finished;
 
 use self::pointer::Pointer;
 use super::config::{SourceConfig, scratch_of, with_ending};
-use crate::ids::{FileId, Inode};
+use crate::ids::{FileId, Inode, MaybeOffset};
 use crate::store::WriteStore;
 
 /// The open local copy and what its pointer says.
@@ -50,7 +50,7 @@ pub struct LocalCopy<F> {
     is_confirming: bool,
     /// A write failed: what reads as it should from here on may not be on the disk, and has to be
     /// written again.
-    unwritten_from: Option<u64>,
+    unwritten_from: MaybeOffset,
     /// The bytes that were appended since it was opened.
     appended: u64,
     /// The change to another generation, while it is under way.
@@ -58,7 +58,7 @@ pub struct LocalCopy<F> {
     /// The end that is being set aside.
     moving: Option<Box<Moving<F>>>,
     /// The zeros at a doubtful end, as far as they were looked for.
-    zeros: Option<EndZeros>,
+    zeros: Option<Box<EndZeros>>,
 }
 
 /// The file of a copy while it is open.
@@ -170,7 +170,7 @@ impl<F> LocalCopy<F> {
             open,
             is_believed: true,
             is_confirming: false,
-            unwritten_from: None,
+            unwritten_from: MaybeOffset::NONE,
             appended: 0,
             change: None,
             moving: None,

@@ -20,6 +20,7 @@ use super::error::{FileError, system};
 use super::loss::Loss;
 use super::pointer::{Pending, Pointer, RotatedSuffix};
 use super::{Finished, Generation, LocalCopy, LocalFiles};
+use crate::ids::MaybeOffset;
 use crate::limits::SUFFIX_ATTEMPTS_MAX;
 use crate::store::WriteStore;
 
@@ -299,7 +300,7 @@ impl<F> LocalCopy<F> {
         // A copy that is empty, or whose end was just made durable, has nothing to doubt.
         self.is_believed = true;
         self.is_confirming = false;
-        self.unwritten_from = None;
+        self.unwritten_from = MaybeOffset::NONE;
         Progress::Made(Changed {
             kept: change.kept,
             finished: change.finished,

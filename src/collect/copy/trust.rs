@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::error::{FileError, system};
 use super::pointer::{self, BootId, Pointer};
 use super::{COPY_LEN, LocalCopy, LocalFiles};
+use crate::ids::MaybeOffset;
 use crate::limits::{NEAR_END_LEN, POINTER_MAX_LEN};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -110,7 +111,7 @@ impl<F> LocalCopy<F> {
         files.commit_pointer(pointer)?;
         self.is_believed = false;
         self.is_confirming = false;
-        self.unwritten_from = Some(pointer.checkpoint);
+        self.unwritten_from = MaybeOffset::some(pointer.checkpoint);
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl<F> LocalCopy<F> {
         offset: u64,
         files: &mut LocalFiles<'_, S>,
     ) -> Result<(), FileError> {
-        let (Some(open), Some(from)) = (&self.open, self.unwritten_from) else {
+        let (Some(open), Some(from)) = (&self.open, self.unwritten_from.get()) else {
             return Ok(());
         };
         files
@@ -132,7 +133,7 @@ impl<F> LocalCopy<F> {
         // Only what joins the part that is written already counts, so that no gap is taken for
         // written.
         if offset <= from {
-            self.unwritten_from = Some(from.max(offset + bytes.len() as u64));
+            self.unwritten_from = MaybeOffset::some(from.max(offset + bytes.len() as u64));
         }
         Ok(())
     }
@@ -145,17 +146,17 @@ impl<F> LocalCopy<F> {
     ) -> Result<bool, FileError> {
         let mut buf = [0; COPY_LEN];
         for _ in 0..LOOKS_AT_ONCE {
-            let Some(from) = self.unwritten_from else {
+            let Some(from) = self.unwritten_from.get() else {
                 break;
             };
             let read = self.read_at(&mut buf, from, files)?;
             match read {
                 // The copy ends here.
-                0 => self.unwritten_from = None,
+                0 => self.unwritten_from = MaybeOffset::NONE,
                 read => self.found_good(&buf[..read], from, files)?,
             }
         }
-        Ok(self.unwritten_from.is_none())
+        Ok(self.unwritten_from.get().is_none())
     }
 
     /// Makes the copy durable and then the pointer, which says so.
@@ -239,7 +240,8 @@ impl<F> LocalCopy<F> {
         let Some(good) = self.doubtful_from() else {
             return Some(0);
         };
-        let zeros = self.zeros.filter(|zeros| zeros.is_of(self.size(), good));
+        let zeros = self.zeros.as_deref();
+        let zeros = zeros.filter(|zeros| zeros.is_of(self.size(), good));
         let known = zeros.filter(|zeros| zeros.is_over);
         known.map(|zeros| zeros.size - zeros.from)
     }
@@ -254,7 +256,8 @@ impl<F> LocalCopy<F> {
             return Ok(());
         };
         let size = self.size();
-        let known = self.zeros.filter(|zeros| zeros.is_of(size, good));
+        let known = self.zeros.as_deref().copied();
+        let known = known.filter(|zeros| zeros.is_of(size, good));
         let mut zeros = known.unwrap_or(EndZeros::new(size, good));
         let mut buf = [0; COPY_LEN];
         for _ in 0..LOOKS_AT_ONCE {
@@ -269,7 +272,7 @@ impl<F> LocalCopy<F> {
             zeros.from = start + last.map_or(0, |last| last as u64 + 1);
             zeros.is_over = last.is_some() || start == good;
         }
-        self.zeros = Some(zeros);
+        self.zeros = Some(Box::new(zeros));
         Ok(())
     }
 

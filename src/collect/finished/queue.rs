@@ -108,12 +108,11 @@ impl<F> Queue<F> {
     /// up because too many wait.
     pub fn restore(&mut self, list: Vec<Finished>) -> Vec<Finished> {
         let mut shed = Vec::new();
+        // The files are opened more than once in the life of a source, and the list has what is
+        // here already. What is given up below is not to come again with its own line.
+        let is_new = |it: &Finished| !self.all().any(|known| known.path == it.path);
+        let list: Vec<Finished> = list.into_iter().filter(is_new).collect();
         for finished in list {
-            // The files are opened more than once in the life of a source, and the list has what is
-            // here already.
-            if self.all().any(|known| known.path == finished.path) {
-                continue;
-            }
             let copies = self.copies.get_or_insert_default();
             match finished.md5 {
                 Some(_) => copies.waiting.push_back(finished),
@@ -432,4 +431,31 @@ fn open<S: WriteStore>(finished: &Finished, store: &mut S) -> io::Result<S::File
     store
         .open_append(&finished.path)
         .and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Inode;
+    use crate::inside::fake::Handle;
+
+    #[test]
+    fn what_is_given_up_does_not_push_out_all_others() {
+        let copy = |number: usize| Finished {
+            path: format!("/l/m.{number}").into(),
+            inode: Inode(number as u64),
+            size: 1,
+            md5: None,
+            by_content: false,
+            classic: false,
+        };
+        // The list still has one that was given up, and the files are opened again and again.
+        let list: Vec<Finished> = (0..=CHECKS_WAITING_MAX).map(copy).collect();
+        let mut queue = Queue::<Handle>::default();
+        assert_eq!(queue.restore(list[1..].to_vec()), []);
+        for _ in 0..3 {
+            assert_eq!(queue.restore(list.clone()).len(), 1);
+            assert_eq!(queue.all().count(), CHECKS_WAITING_MAX);
+        }
+    }
 }

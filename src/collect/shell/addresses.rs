@@ -1,14 +1,14 @@
 //! Where the server of a source may be.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 
 /// The addresses of a server, one after the other. Most have one, and there may be thousands of
 /// these.
 pub enum Addresses {
     /// They are not known yet.
     Unknown,
-    /// There is one.
-    One(SocketAddr),
+    /// There is one, of version 4.
+    One(SocketAddrV4),
     /// There are others to turn to, or none.
     Many {
         /// All of them.
@@ -22,7 +22,7 @@ impl Addresses {
     /// These, of which the first is used.
     pub fn of(found: &[SocketAddr]) -> Addresses {
         match found {
-            [one] => Addresses::One(*one),
+            [SocketAddr::V4(one)] => Addresses::One(*one),
             all => Addresses::Many {
                 all: all.into(),
                 place: 0,
@@ -39,7 +39,7 @@ impl Addresses {
     pub fn current(&self) -> Option<SocketAddr> {
         match self {
             Addresses::Unknown => None,
-            Addresses::One(one) => Some(*one),
+            Addresses::One(one) => Some(SocketAddr::V4(*one)),
             Addresses::Many { all, place } => all.get(*place as usize).copied(),
         }
     }
@@ -85,6 +85,6 @@ mod tests {
 
     #[test]
     fn one_takes_no_more_room_than_a_list_would() {
-        assert!(size_of::<Addresses>() <= 40);
+        assert!(size_of::<Addresses>() <= 24);
     }
 }

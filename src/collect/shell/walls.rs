@@ -46,7 +46,7 @@ impl Collector {
         }) = rival
         {
             let mut sources = config.sources.iter();
-            let source = sources.find(|source| source.local == copy);
+            let source = sources.find(|source| *source.local == *copy);
             let family = config
                 .families
                 .iter()

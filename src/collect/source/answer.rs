@@ -10,7 +10,7 @@ use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{Generation, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
-use crate::ids::Inode;
+use crate::ids::{Inode, MaybeOffset};
 use crate::store::WriteStore;
 use crate::time::Wall;
 use crate::wire::frame::Reason;
@@ -140,7 +140,7 @@ impl<F> Source<F> {
             // We asked from before the end of a copy that is not believed; what comes is compared
             // first.
             if self.asks_again(asked) {
-                self.end.again_at = Some(asked.offset);
+                self.end.again_at = MaybeOffset::some(asked.offset);
             }
             return self.follow(None, false, cx);
         }
@@ -482,7 +482,7 @@ impl<F> Source<F> {
         self.stream(frames, brought_something, cx);
         // The end of the copy is not compared yet, or the copy of the next generation is not there
         // yet.
-        if self.end.again_at.is_some() || self.is_changing() {
+        if self.end.again_at.get().is_some() || self.is_changing() {
             return Ok(());
         }
         self.confirm_end(cx)?;

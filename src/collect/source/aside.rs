@@ -74,7 +74,7 @@ impl<F> Source<F> {
             Dropped::Zeros => None,
             Dropped::Kept(kept) => Some(kept.as_path()),
             Dropped::Moving => {
-                self.end.aside = Some(aside);
+                self.end.aside = Some(Box::new(aside));
                 return Err(SourceError::AskAgain);
             }
         };

@@ -277,7 +277,7 @@ impl<F> Source<F> {
             // given it up before. As an error it would at least be told.
             None => Err(FileError::System {
                 operation: "change",
-                path: self.config.local.clone(),
+                path: self.config.local.to_path_buf(),
                 error: std::io::ErrorKind::NotFound.into(),
             }),
         }

@@ -93,7 +93,7 @@ impl<F> Source<F> {
             return self.fail(SourceError::AskAgain, cx);
         }
         // Until what we hold is compared, and a full disk has taken something, nothing is well.
-        let is_well = is_stream && self.end.again_at.is_none() && !data.is_empty();
+        let is_well = is_stream && self.end.again_at.get().is_none() && !data.is_empty();
         if is_well && self.health.is_failing() && !self.is_changing() {
             self.recover(cx);
         }
@@ -551,9 +551,7 @@ impl<F> Source<F> {
             }
             heal::Outcome::Hopeless { path, .. } if self.was_taken(&path, cx) => {
                 heal::clear_away(&path, cx.store);
-                self.tell_if_late(&path, size, cx);
-                let (path, why) = (&path, TAKEN);
-                (cx.events)(&self.config, Event::NeverVerified { path, why });
+                self.tell_unverified(&path, size, TAKEN, cx);
             }
             heal::Outcome::Hopeless { path, why } => {
                 heal::clear_away(&path, cx.store);
@@ -567,9 +565,7 @@ impl<F> Source<F> {
             }
             // The file that our copy is of is gone, and this is another: nothing here is wrong.
             heal::Outcome::Foreign(path) => {
-                self.tell_if_late(&path, size, cx);
-                let (path, why) = (&path, OTHER);
-                (cx.events)(&self.config, Event::NeverVerified { path, why });
+                self.tell_unverified(&path, size, OTHER, cx);
             }
         }
         self.update_list(cx);

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::link::{Phase, Purpose};
 use super::{Context, Source};
 use crate::collect::copy::Finished;
+use crate::collect::copy::given::Ledger;
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::store::WriteStore;
@@ -106,10 +107,50 @@ impl<F> Source<F> {
         why: &str,
         cx: &mut Context<'_, S>,
     ) {
-        let path = &finished.path;
-        self.tell_if_late(path, finished.size, cx);
-        (cx.events)(&self.config, Event::NeverVerified { path, why });
+        self.tell_unverified(&finished.path, finished.size, why, cx);
         self.update_list(cx);
+    }
+
+    /// Tells the same of those that are given up because too many wait. However many these are, the
+    /// ledger is read once and the list is written once.
+    pub(super) fn tell_given_up<S: WriteStore<File = F>>(
+        &mut self,
+        all: &[Finished],
+        cx: &mut Context<'_, S>,
+    ) {
+        if all.is_empty() {
+            return;
+        }
+        let ledger = self.ledger(cx);
+        for finished in all {
+            let Finished { path, size, .. } = finished;
+            self.tell_unverified_by(ledger.as_ref(), path, *size, TOO_MANY, cx);
+        }
+        self.update_list(cx);
+    }
+
+    /// Tells that a copy of this size cannot be compared with anything, which has left the queue.
+    pub(super) fn tell_unverified<S: WriteStore<File = F>>(
+        &mut self,
+        path: &Path,
+        size: u64,
+        why: &str,
+        cx: &mut Context<'_, S>,
+    ) {
+        let ledger = self.ledger(cx);
+        self.tell_unverified_by(ledger.as_ref(), path, size, why, cx);
+    }
+
+    fn tell_unverified_by<S: WriteStore<File = F>>(
+        &mut self,
+        ledger: Option<&Ledger>,
+        path: &Path,
+        size: u64,
+        why: &str,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.tell_if_late(path, size, ledger, cx);
+        (cx.events)(&self.config, Event::NeverVerified { path, why });
     }
 
     /// Whether somebody has moved a finished copy away, which is his to do. Where the live copy is

@@ -3,7 +3,7 @@
 use super::change::Afterwards;
 use crate::collect::copy::pointer::RotatedSuffix;
 use crate::collect::copy::{Generation, LocalCopy};
-use crate::ids::Inode;
+use crate::ids::{Inode, MaybeOffset};
 use crate::time::Mono;
 
 /// The local files of one source.
@@ -19,7 +19,7 @@ pub(super) struct Disk<F> {
     failed_syncs: u32,
     /// The end of what was received sound; what follows came in a frame without an end and is still
     /// to be proved.
-    unproved_from: Option<u64>,
+    unproved_from: MaybeOffset,
     /// The moment at which what came by classic is to be made durable.
     checkpoint_at: Option<Mono>,
     /// The rest of what was begun by the change that is under way.
@@ -41,7 +41,7 @@ impl<F> Disk<F> {
             appended_before: 0,
             is_suspect: false,
             failed_syncs: 0,
-            unproved_from: None,
+            unproved_from: MaybeOffset::NONE,
             checkpoint_at: None,
             afterwards: None,
             change_at: None,
@@ -116,12 +116,12 @@ impl<F> Disk<F> {
 
     /// Sets the place behind which the copy is still to be proved.
     pub(super) fn set_unproved(&mut self, from: u64) {
-        self.unproved_from = Some(from);
+        self.unproved_from = MaybeOffset::some(from);
     }
 
     /// The number of bytes at the end of the copy that are still to be proved.
     pub(super) fn unproved_len(&self) -> u64 {
-        let from = self.unproved_from.unwrap_or(u64::MAX);
+        let from = self.unproved_from.get().unwrap_or(u64::MAX);
         self.size().saturating_sub(from)
     }
 

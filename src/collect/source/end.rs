@@ -13,7 +13,7 @@ use super::{Context, Source};
 use crate::collect::config::Proto;
 use crate::collect::copy::{Generation, LocalCopy};
 use crate::collect::error::SourceError;
-use crate::ids::Inode;
+use crate::ids::{Inode, MaybeOffset};
 use crate::limits::END_OVERLAP_LEN;
 use crate::store::WriteStore;
 use crate::wire::classic;
@@ -27,14 +27,14 @@ pub(super) struct DoubtfulEnd {
     /// The comparison with a server of version 2.
     check: Option<Box<EndCheck>>,
     /// The place up to which the bytes that a classic server sends again have been compared.
-    pub(super) again_at: Option<u64>,
+    pub(super) again_at: MaybeOffset,
     /// Whether the server speaks classic.
     pub(super) is_classic: bool,
     /// Whether the file that the server compares with need not be that of the generation held.
     is_other: bool,
     /// The end of what is asked with: behind it are zeros that a power cut may have left. `None`
     /// where all of the copy counts.
-    sound: Option<u64>,
+    sound: MaybeOffset,
     /// Whether comparing brought nothing to act upon: what the server makes of our proof decides.
     is_examined: bool,
     /// Whether a look at the end of a copy that fetchlogs 1.1 left has settled nothing: all of it
@@ -42,9 +42,9 @@ pub(super) struct DoubtfulEnd {
     has_looked: bool,
     /// The place of the first difference, where it may be that classic had a part in the copy and
     /// the pointer does not know: from there on the mapped form is compared.
-    mapped_from: Option<u64>,
+    mapped_from: MaybeOffset,
     /// Why an end is being set aside in parts; `None` where an earlier run began with that.
-    pub(super) aside: Option<Aside>,
+    pub(super) aside: Option<Box<Aside>>,
 }
 
 impl DoubtfulEnd {
@@ -57,7 +57,7 @@ impl DoubtfulEnd {
 
     /// Whether the mapped form is compared, of a copy that need not have one.
     pub(super) fn is_mapped(&self) -> bool {
-        self.mapped_from.is_some()
+        self.mapped_from.get().is_some()
     }
 
     /// Whether an answer is to be compared.
@@ -84,7 +84,7 @@ impl DoubtfulEnd {
     pub(super) fn abandon(&mut self) {
         // A classic server begins anew with the next answer. What was found the same is compared
         // once more.
-        self.again_at = None;
+        self.again_at = MaybeOffset::NONE;
         if let Some(check) = &mut self.check {
             check.abandon();
         }
@@ -110,18 +110,18 @@ impl<F> Source<F> {
             true => 0,
             false => self.doubtful_zeros(cx)?,
         };
-        self.end.sound = (zeros > 0).then(|| self.disk.size() - zeros);
+        self.end.sound = (zeros > 0).then(|| self.disk.size() - zeros).into();
         Ok(())
     }
 
     /// The size of the copy as the server is told it.
     pub(super) fn asked_size(&self) -> u64 {
-        self.end.sound.unwrap_or_else(|| self.disk.size())
+        self.end.sound.get().unwrap_or_else(|| self.disk.size())
     }
 
     /// Whether this question left out zeros at the end of the copy.
     pub(super) fn left_out_zeros(&self, asked: Asked) -> bool {
-        asked.purpose == Purpose::Follow && self.end.sound.is_some()
+        asked.purpose == Purpose::Follow && self.end.sound.get().is_some()
     }
 
     /// Cuts off the zeros that the question left out, since the server goes on before them.
@@ -138,7 +138,7 @@ impl<F> Source<F> {
     /// The server speaks classic: the comparison starts over, with what that can be asked for.
     pub(super) fn compare_in_classic(&mut self) -> SourceError {
         self.end.is_classic = true;
-        self.end.is_examined &= self.end.sound.is_none();
+        self.end.is_examined &= self.end.sound.get().is_none();
         SourceError::AskAgain
     }
 
@@ -308,7 +308,11 @@ impl<F> Source<F> {
         // is most like the copy. Whether that is ours it tells when it is asked for what follows.
         let is_sure = match finding {
             // Where another file has zeros, too, that does not make them ours.
-            Finding::Same => self.end.sound.is_none_or(|sound| sound > END_OVERLAP_LEN),
+            Finding::Same => self
+                .end
+                .sound
+                .get()
+                .is_none_or(|sound| sound > END_OVERLAP_LEN),
             finding => finding.is_beyond(END_OVERLAP_LEN),
         };
         if self.end.is_other && !is_sure {
@@ -349,7 +353,7 @@ impl<F> Source<F> {
         let is_exact = (self.disk.generation()).is_some_and(|held| !held.classic);
         let may_be = is_exact && self.byte_at(at, cx)? == Some(classic::MASKED);
         if may_be {
-            self.end.mapped_from = Some(at);
+            self.end.mapped_from = MaybeOffset::some(at);
             self.end.check = Some(Box::new(EndCheck::new(at, self.disk.size(), true)));
         }
         Ok(may_be)
@@ -363,7 +367,7 @@ impl<F> Source<F> {
         is_end: bool,
         cx: &mut Context<'_, S>,
     ) -> Result<usize, SourceError> {
-        let (Some(at), Some(copy)) = (self.end.again_at, self.disk.copy_mut()) else {
+        let (Some(at), Some(copy)) = (self.end.again_at.get(), self.disk.copy_mut()) else {
             return Ok(0);
         };
         let mut files = cx.files(&self.config, "");
@@ -373,7 +377,7 @@ impl<F> Source<F> {
         // As classic sends them, both with 0xff for 0x07.
         let same = equal_bytes(again, at, true, copy, &mut files)?;
         let at = at + same;
-        self.end.again_at = Some(at);
+        self.end.again_at = MaybeOffset::some(at);
         let is_all_the_same = at == copy.size();
         let is_over = is_all_the_same || is_end || same < again.len() as u64;
         if is_over && self.may_look_closer() && (!is_all_the_same || self.may_be_spoiled(cx)?) {
@@ -390,7 +394,7 @@ impl<F> Source<F> {
             false
         };
         if is_settled {
-            self.end.again_at = None;
+            self.end.again_at = MaybeOffset::NONE;
             self.confirm_end(cx)?;
         }
         Ok(same as usize)

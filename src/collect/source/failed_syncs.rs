@@ -29,7 +29,7 @@ impl<F> Source<F> {
         }
         // Told as if the sync had been ours: an operator has to see every copy that is in doubt.
         let error = std::io::Error::from_raw_os_error(EIO);
-        let error = FileError::NotDurable(self.config.local.clone(), error);
+        let error = FileError::NotDurable(self.config.local.to_path_buf(), error);
         self.fail(SourceError::Files(error), cx);
     }
 

@@ -27,7 +27,7 @@ impl<F> Source<F> {
         cx: &mut Context<'_, S>,
     ) {
         // What cannot be read now is not told.
-        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+        let Some(ledger) = self.ledger(cx) else {
             return;
         };
         request.identity = ledger.token_of(held);
@@ -156,7 +156,7 @@ impl<F> Source<F> {
         if !finished.by_content || finished.classic {
             return false;
         }
-        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+        let Some(ledger) = self.ledger(cx) else {
             return false;
         };
         let entry = ledger.entry_of(&finished.path, &self.config);
@@ -173,10 +173,9 @@ impl<F> Source<F> {
         theirs: Option<Token>,
         cx: &mut Context<'_, S>,
     ) -> bool {
-        let (Some(heal), Some(theirs)) = (self.finished.heal_mut(), theirs) else {
-            return false;
-        };
-        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+        let ledger = self.ledger(cx);
+        let (Some(heal), Some(theirs), Some(ledger)) = (self.finished.heal_mut(), theirs, ledger)
+        else {
             return false;
         };
         let entry = ledger.entry_of(&heal.finished().path, &self.config);
@@ -201,7 +200,7 @@ impl<F> Source<F> {
         let Some(held) = self.disk.generation() else {
             return false;
         };
-        let ledger = Ledger::read(&self.config, cx.store).unwrap_or_default();
+        let ledger = self.ledger(cx).unwrap_or_default();
         match ledger.token_of(&held).zip(theirs) {
             Some((ours, theirs)) => ours.id() != theirs.id(),
             None => inode != held.inode,
@@ -215,7 +214,7 @@ impl<F> Source<F> {
         finished: Finished,
         cx: &mut Context<'_, S>,
     ) {
-        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
+        let Some(ledger) = self.ledger(cx) else {
             return;
         };
         if let Some(of) = ledger.double_of(&finished.path, &self.config) {
@@ -262,6 +261,14 @@ impl<F> Source<F> {
         self.update_list(cx);
     }
 
+    /// What is remembered; `None` where that cannot be read now.
+    pub(super) fn ledger<S: WriteStore<File = F>>(
+        &self,
+        cx: &mut Context<'_, S>,
+    ) -> Option<Ledger> {
+        Ledger::read(&self.config, cx.store).ok()
+    }
+
     /// Changes the ledger, which is written only if that makes it another, and tells what it is.
     /// Where that fails, less is known the next time.
     fn change_ledger<S: WriteStore<File = F>>(
@@ -270,7 +277,7 @@ impl<F> Source<F> {
         change: impl FnOnce(&mut Ledger),
     ) -> Option<Ledger> {
         // What cannot be read for want of something must not be replaced.
-        let before = Ledger::read(&self.config, cx.store).ok()?;
+        let before = self.ledger(cx)?;
         let mut ledger = before.clone();
         change(&mut ledger);
         if ledger != before {

@@ -13,7 +13,7 @@ use super::{Context, Source};
 use crate::collect::copy::directory_of;
 use crate::collect::error::{Shortage, SourceError};
 use crate::collect::finished::heal;
-use crate::ids::Inode;
+use crate::ids::{Inode, MaybeOffset};
 use crate::limits::{
     HEAL_ROOM_MS, ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES, ROOM_SCAN_MS,
     ROOM_SCAN_NAMES, ROOM_SPARED_MS,
@@ -30,7 +30,7 @@ pub(super) struct Intake {
     look_len: u64,
     /// What the copies have, at most, as far as it is known: what they had when they were counted,
     /// and all that was written since.
-    used: Option<u64>,
+    used: MaybeOffset,
     scan: Option<Box<Scan>>,
     pause: Option<Pause>,
 }
@@ -54,7 +54,7 @@ impl Intake {
             written: 0,
             looked_at: now,
             look_len: ROOM_LOOK_LEN,
-            used: None,
+            used: MaybeOffset::NONE,
             scan: None,
             pause: None,
         }
@@ -74,7 +74,8 @@ impl Intake {
     /// copies, which may have no more than `max`.
     fn note(&mut self, len: u64, max: Option<u64>) -> bool {
         self.written = self.written.saturating_add(len);
-        self.used = self.used.map(|used| used.saturating_add(len));
+        let used = self.used.get();
+        self.used = used.map(|used| used.saturating_add(len)).into();
         let is_near = max.is_some_and(|max| self.may_have(max));
         self.written >= self.look_len || (is_near && self.written >= ROOM_LOOK_LEN)
     }
@@ -100,7 +101,7 @@ impl Intake {
 
     /// Whether the copies may have so much, as far as it is known.
     fn may_have(&self, max: u64) -> bool {
-        self.used.is_none_or(|used| used >= max)
+        self.used.get().is_none_or(|used| used >= max)
     }
 }
 
@@ -139,7 +140,7 @@ impl<F> Source<F> {
         len: u64,
         cx: &mut Context<'_, S>,
     ) {
-        if len == 0 || !self.intake.note(len, self.config.max) {
+        if len == 0 || !self.intake.note(len, self.config.max.get()) {
             return;
         }
         let now = cx.now.mono;
@@ -158,7 +159,12 @@ impl<F> Source<F> {
             self.fail(SourceError::NoRoom(shortage), cx);
             return self.pause(shortage, cx);
         }
-        if self.config.max.is_some_and(|max| self.intake.may_have(max)) {
+        if self
+            .config
+            .max
+            .get()
+            .is_some_and(|max| self.intake.may_have(max))
+        {
             self.begin_scan(cx);
         }
     }
@@ -293,8 +299,8 @@ impl<F> Source<F> {
     }
 
     fn end_scan<S: WriteStore<File = F>>(&mut self, used: u64, cx: &mut Context<'_, S>) {
-        self.intake.used = Some(used);
-        let max = self.config.max.unwrap_or(u64::MAX);
+        self.intake.used = MaybeOffset::some(used);
+        let max = self.config.max.get().unwrap_or(u64::MAX);
         // Who pauses needs somewhat more room than none.
         let limit = match self.intake.pause {
             Some(Pause::Own) => max - max / 16,

@@ -64,7 +64,7 @@ impl<F> Source<F> {
         size: u64,
         cx: &mut Context<'_, S>,
     ) -> Option<Finished> {
-        let ledger = Ledger::read(&self.config, cx.store).ok()?;
+        let ledger = self.ledger(cx)?;
         let entry = ledger.entry_of_token(token)?;
         let path = entry.path(&self.config);
         let stat = cx.store.stat_path(&path).ok()??;
@@ -105,7 +105,7 @@ impl<F> Source<F> {
         if !finished.is_late() {
             return None;
         }
-        let ledger = Ledger::read(&self.config, cx.store).ok()?;
+        let ledger = self.ledger(cx)?;
         ledger.entry_of(&finished.path, &self.config)?.token
     }
 
@@ -114,12 +114,10 @@ impl<F> Source<F> {
         &mut self,
         path: &Path,
         size: u64,
+        ledger: Option<&Ledger>,
         cx: &mut Context<'_, S>,
     ) {
-        let Ok(ledger) = Ledger::read(&self.config, cx.store) else {
-            return;
-        };
-        let entry = ledger.entry_of(path, &self.config);
+        let entry = ledger.and_then(|ledger| ledger.entry_of(path, &self.config));
         let Some(from) = entry.map(|entry| entry.size).filter(|from| *from < size) else {
             return;
         };

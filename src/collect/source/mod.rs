@@ -460,9 +460,8 @@ impl<F> Source<F> {
         if copy.generation().is_some() && copy.size() == 0 && !copy.is_believed() {
             self.doubt_token(cx);
         }
-        for finished in self.finished.queue_mut().restore(list) {
-            self.tell_never_verified(&finished, digest::TOO_MANY, cx);
-        }
+        let given_up = self.finished.queue_mut().restore(list);
+        self.tell_given_up(&given_up, cx);
         if let Some(hooks) = cx.hooks {
             // What an earlier run left is to be told now.
             hooks.is_new.set(true);

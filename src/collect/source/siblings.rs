@@ -76,7 +76,7 @@ impl<F> Source<F> {
             Phase::Inquiring { .. } => Contact::Busy,
             // What is compared would be sent and compared from its beginning once more.
             Phase::Streaming { frames: None, .. }
-                if self.end.again_at.is_none() && !self.is_changing() =>
+                if self.end.again_at.get().is_none() && !self.is_changing() =>
             {
                 Contact::Idle
             }

@@ -11,6 +11,7 @@ use crate::collect::copy::loss::{Cause, Loss};
 use crate::collect::copy::{FileError, Finished, Generation, LocalCopy, LocalFiles, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
+use crate::ids::MaybeOffset;
 use crate::limits::{ARCHIVES_MAX, GENERATIONS_PER_PERIOD_MAX, GENERATIONS_PERIOD_MS};
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
@@ -24,7 +25,7 @@ use crate::wire::token::Token;
 pub struct Frames {
     receiver: Receiver,
     /// The place where the open DATA frame began.
-    open_at: Option<u64>,
+    open_at: MaybeOffset,
     /// Whether what came of the frame is not what was sent.
     damaged: bool,
     /// The END of the generation that is complete, while the next is to be named.
@@ -35,7 +36,7 @@ pub struct Frames {
     nexts: u16,
     nexts_since: Mono,
     /// The size at which the server's file ends and ours does not: it threw away what we keep.
-    box_size: Option<u64>,
+    box_size: MaybeOffset,
     /// The boot of the box, as the answer line told.
     boot: u32,
     /// Whether the answer line announced nothing but a reason.
@@ -107,13 +108,13 @@ impl Frames {
     pub fn new(boot: u32, remote_size: u64, box_size: Option<u64>) -> Frames {
         Frames {
             receiver: Receiver::new(),
-            open_at: None,
+            open_at: MaybeOffset::NONE,
             damaged: false,
             ended: None,
             tokens: None,
             nexts: 0,
             nexts_since: Mono::default(),
-            box_size,
+            box_size: box_size.into(),
             boot,
             refused: false,
             announced: (false, false),
@@ -165,7 +166,7 @@ impl Frames {
     /// Whether nothing of what was sent is unfinished: the connection can be given up without
     /// anything coming twice.
     pub(super) fn is_between(&self) -> bool {
-        self.receiver.is_between() && self.open_at.is_none() && self.ended.is_none()
+        self.receiver.is_between() && self.open_at.get().is_none() && self.ended.is_none()
     }
 
     /// Takes the time, before bytes are taken.
@@ -198,7 +199,7 @@ impl Frames {
                 Received::On
             }
             Piece::DataEnd => {
-                self.open_at = None;
+                self.open_at = MaybeOffset::NONE;
                 // The size was told when the server last said something of it; bytes that came
                 // since say more.
                 self.remote_size = self.remote_size.max(copy.size());
@@ -242,13 +243,13 @@ impl Frames {
 
     fn start_data<F>(&mut self, offset: u64, copy: &LocalCopy<F>) -> Result<(), SourceError> {
         // With `end=1` our copy goes on where the server's ends, so nothing can be appended to it.
-        if self.ended.is_some() || self.refused || self.box_size.is_some() {
+        if self.ended.is_some() || self.refused || self.box_size.get().is_some() {
             return Err(ProtocolError::Order.into());
         }
         if offset != copy.size() {
             return Err(ProtocolError::Offset.into());
         }
-        self.open_at = Some(offset);
+        self.open_at = MaybeOffset::some(offset);
         Ok(())
     }
 
@@ -290,7 +291,7 @@ impl Frames {
             }
             Step::Hole { offset, len } => {
                 self.start_data(offset, copy)?;
-                self.open_at = None;
+                self.open_at = MaybeOffset::NONE;
                 copy.append_zeros(len, files).map_err(SourceError::Files)?;
                 self.remote_size = self.remote_size.max(copy.size());
                 Ok(Received::Grew)
@@ -298,7 +299,7 @@ impl Frames {
             Step::End(end) => {
                 // What was sent has to add up: a copy of another size is not the generation that
                 // ended.
-                if self.ended.is_some() || end.size != self.box_size.unwrap_or(copy.size()) {
+                if self.ended.is_some() || end.size != self.box_size.get().unwrap_or(copy.size()) {
                     return Err(ProtocolError::Size.into());
                 }
                 self.ended = Some(end);
@@ -346,7 +347,7 @@ impl Frames {
         if mutation::is_on(Mutation::NextIgnored) {
             return Ok(Received::On);
         }
-        if !self.archives.is_empty() && self.box_size.is_none() {
+        if !self.archives.is_empty() && self.box_size.get().is_none() {
             let is_suspect = self.tokens.as_ref().is_some_and(|it| it.is_suspect);
             return Ok(Received::Archives {
                 list: std::mem::take(&mut self.archives),

@@ -8,6 +8,7 @@
 //! changed cost nothing until all of them are touched together.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 
 use crate::collect::config::Address;
 use crate::limits;
@@ -33,7 +34,10 @@ pub struct Servers {
 
 /// The index of one server in one [`Servers`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ServerIndex(u32);
+pub struct ServerIndex(
+    // One more than its place: each source has two of them, or none.
+    NonZeroU32,
+);
 
 /// The action to take on a server's status file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,7 +157,7 @@ impl Servers {
 
     /// Adds a server; `at` is its place among the addresses.
     fn add_server(&mut self, address: Address, at: usize) -> ServerIndex {
-        let index = ServerIndex(self.servers.len().try_into().unwrap_or(u32::MAX));
+        let index = ServerIndex::at(self.servers.len());
         self.servers.push(Server::new(address.clone()));
         self.by_address.insert(at, (address, index));
         // A server is in one queue at most, so neither will ever need more room than this.
@@ -164,8 +168,8 @@ impl Servers {
 
     /// The server behind `index`, if that is not the last one.
     fn after(&self, index: ServerIndex) -> Option<ServerIndex> {
-        let next = ServerIndex(index.0.checked_add(1)?);
-        (next.place() < self.servers.len()).then_some(next)
+        let next = index.place() + 1;
+        (next < self.servers.len()).then(|| ServerIndex::at(next))
     }
 
     fn server_mut(&mut self, index: ServerIndex) -> Option<&mut Server> {
@@ -211,7 +215,7 @@ impl Servers {
         // for, not many.
         if self.touch_at <= now {
             self.touch_at = now.plus_ms(limits::STATUS_TOUCH_MS);
-            self.next_to_touch = Some(ServerIndex(0));
+            self.next_to_touch = Some(ServerIndex::at(0));
         }
         loop {
             let index = self.next_to_touch.take()?;
@@ -256,8 +260,12 @@ impl Server {
 }
 
 impl ServerIndex {
+    fn at(place: usize) -> ServerIndex {
+        ServerIndex(NonZeroU32::MIN.saturating_add(place.try_into().unwrap_or(u32::MAX)))
+    }
+
     fn place(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 

@@ -45,7 +45,7 @@ pub fn copies_of<S: ReadStore>(
 ) -> (Copy, Result<Vec<Copy>, Verdict>) {
     let live = Copy {
         which: Which::Live,
-        path: config.local.clone(),
+        path: config.local.to_path_buf(),
     };
     let dir = Paths::of(config).local_dir();
     let rotated = match rotated(store, config, dir) {
@@ -165,7 +165,7 @@ impl<F> Held<F> {
         }
         let generation = match &pointer {
             Some(record) => Generation::read(record, &stat).map_err(|error| {
-                Verdict::Unreadable(FileError::Pointer(config.pointer.clone(), error))
+                Verdict::Unreadable(FileError::Pointer(config.pointer.to_path_buf(), error))
             })?,
             None => None,
         };
@@ -294,7 +294,7 @@ struct Suffix(RotatedSuffix);
 
 impl Suffix {
     fn path(&self, config: &SourceConfig) -> PathBuf {
-        let mut path = config.local.clone().into_os_string().into_vec();
+        let mut path = config.local.to_path_buf().into_os_string().into_vec();
         path.push(b'.');
         path.extend_from_slice(self.0.as_str().as_bytes());
         PathBuf::from(OsStr::from_bytes(&path))

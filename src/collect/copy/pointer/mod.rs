@@ -245,7 +245,7 @@ impl std::error::Error for PointerError {}
 
 /// One boot of the log host, as the kernel names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BootId(heapless::String<{ BootId::MAX_LEN }>);
+pub struct BootId(heapless::String<{ BootId::MAX_LEN }, u8>);
 
 impl BootId {
     /// The length of a UUID with its dashes.
@@ -277,7 +277,7 @@ impl fmt::Display for BootId {
 /// A server's name for a generation: bytes that mean something to the server only. Shown in
 /// hexadecimal.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Token(heapless::Vec<u8, { Token::MAX_LEN }>);
+pub struct Token(heapless::Vec<u8, { Token::MAX_LEN }, u8>);
 
 impl Token {
     /// Room for the file handles of the file systems that logs live on.
@@ -321,7 +321,7 @@ const DAY_LEN: usize = 8;
 /// The ending of a rotated copy's name behind the local file's and a dot: `STAMP`, and `STAMP.1`,
 /// `STAMP.2` ... where that is taken. Nothing else can be in it, so it is safe as a part of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RotatedSuffix(heapless::String<{ RotatedSuffix::MAX_LEN }>);
+pub struct RotatedSuffix(heapless::String<{ RotatedSuffix::MAX_LEN }, u8>);
 
 impl RotatedSuffix {
     /// The longest suffix, dot and number included.

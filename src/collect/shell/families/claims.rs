@@ -1,12 +1,12 @@
 //! Which files and logs sources have, so that no two have the same.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::collect::config::{Address, SourceConfig};
 
 /// What is taken, in order: files, and logs.
 pub struct Claims {
-    files: Vec<PathBuf>,
+    files: Vec<Box<Path>>,
     logs: Vec<(Address, u16, Box<[u8]>)>,
 }
 
