@@ -57,6 +57,8 @@ pub(crate) enum Mutation {
     LateIgnored,
     /// A generation that the journal knows to be gone is not missed.
     GapNotTold,
+    /// A file of a ring that is written again begins no generation.
+    TurnIgnored,
     /// A doubt about what comes next is not told.
     DoubtNotTold,
     /// Zeros at the end of a file that is written to are sent.

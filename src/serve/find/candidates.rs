@@ -61,6 +61,11 @@ impl Candidates {
         self.lacks_unsent |= is_unsent;
     }
 
+    /// Forgets all others, which are none of the log's rotated files.
+    pub fn keep_only(&mut self, is_one: &dyn Fn(&Candidate) -> bool) {
+        self.list.retain(is_one);
+    }
+
     /// Notes that the globs find more than is looked at.
     pub fn note_too_much(&mut self) {
         self.is_cut = true;

@@ -138,6 +138,8 @@ impl<'a, S: ReadStore> Query<'a, S> {
             let mut present = rotated.iter().map(|c| c.identity());
             self.journal.forget_all_but(self.index, &mut present);
         }
+        // One of these may be the live file by now: nothing comes before the next look at a series.
+        rotated.keep_only(&|c| self.journal.has_met(self.index, c.identity()));
     }
 
     /// What identifies an open file.

@@ -67,6 +67,10 @@ impl<S: ReadStore> Query<'_, S> {
         match self.size_given(candidate) {
             Some(size) if size == candidate.size => return Ok(Role::Given),
             Some(size) if candidate.has_outgrown(size) => return Ok(Role::Late),
+            // A ring was written again from its start, whether anybody saw it or not.
+            Some(size) if candidate.size < size && self.journal.is_series(self.index) => {
+                return Ok(Role::Generation(candidate.age.seq));
+            }
             // A duplicate of what was truncated lacks what was written while it was made.
             Some(_) if !matches!(candidate.standing, Standing::Generation(_)) => {
                 return Ok(Role::Given);
@@ -164,11 +168,12 @@ impl<S: ReadStore> Query<'_, S> {
             candidate.birth.born != Born::Unknown || seen.is_some_and(is_seen)
         };
         let is_it = |given: &&Given| given.id == Some(id) && is_sure(given);
-        self.given
-            .iter()
-            .filter(is_it)
-            .map(|given| given.size)
-            .max()
+        let mut sizes = self.given.iter().filter(is_it).map(|given| given.size);
+        // What comes again and again in one file is not what it was before. The newest stands first.
+        match self.journal.is_series(self.index) {
+            true => sizes.next(),
+            false => sizes.max(),
+        }
     }
 
     /// What came under our eyes and was never live.

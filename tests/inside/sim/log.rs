@@ -151,6 +151,11 @@ impl Log {
         std::mem::take(&mut self.destroyed)
     }
 
+    /// The file of a generation was written over, which will be missed.
+    pub(super) fn note_destroyed(&mut self, generation: Option<u64>) {
+        self.destroyed.extend(generation.map(|it| (it, true)));
+    }
+
     /// Nothing was written to the live generation yet.
     pub fn is_live_empty(&self) -> bool {
         let live = self.generations.back();
@@ -285,7 +290,9 @@ impl Log {
         if self.live_exists {
             return;
         }
-        let inode = self.create_file(disk, &self.path, b"");
+        let path = self.path.clone();
+        self.tell_name(&path, true);
+        let inode = self.create_file(disk, &path, b"");
         self.begin(disk, inode, now_ms);
     }
 
@@ -302,7 +309,7 @@ impl Log {
         })
     }
 
-    fn begin(&mut self, disk: &Disk<Fake>, inode: u64, now_ms: u64) {
+    pub(super) fn begin(&mut self, disk: &Disk<Fake>, inode: u64, now_ms: u64) {
         let writers = match self.tells_writers {
             true => Writers::Somebody,
             false => Writers::Unknown,
@@ -467,6 +474,7 @@ impl Log {
         while self.rotated.len() > keep {
             let oldest = self.rotated.remove(0);
             disk.with(|fs| fs.remove(&oldest.name));
+            self.tell_name(&oldest.name, false);
             if !oldest.compressed || self.inflates {
                 self.destroyed.push((oldest.generation, true));
             }
@@ -495,9 +503,11 @@ impl Log {
             }
             fs.remove(&rotated.name);
         });
-        rotated.name = name;
+        rotated.name = name.clone();
         rotated.compressed = true;
         let generation = rotated.generation;
+        self.tell_name(&name, true);
+        self.tell_name(&plain, false);
         // What a writer still writes to it goes nowhere.
         if !self.inflates || self.writes_to == generation {
             self.destroyed.push((generation, true));

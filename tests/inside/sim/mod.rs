@@ -347,9 +347,14 @@ fn add_site(world: &mut World, number: usize, pace: &'static Pace, random: &mut 
         let path = habits.names.path(rotator.path(log));
         let mut known = Log::new(&path, rotator);
         known.habits = habits;
+        if let Some(unkind) = &mut world.unkind {
+            unkind.make_series(&mut known, log);
+        }
+        let path = known.key().to_owned();
         known.reuses_inodes = reuses_inodes;
         known.tells_writers = tells_writers;
-        known.inflates = cfg!(feature = "gz") && !classic && world.unkind.is_none();
+        let is_kind = world.unkind.is_none() || known.habits.series.is_some();
+        known.inflates = cfg!(feature = "gz") && !classic && is_kind;
         site.logs.push(known);
         world.host.feeds.push(Feed {
             site: number,

@@ -367,6 +367,9 @@ impl World {
             // What is in a file after it was truncated is looked for under its name only.
             let before = number.checked_sub(1).and_then(|n| log_ref.generation(n));
             let is_second = before.is_some_and(|before| before.inode == generation.inode);
+            let is_series = log_ref.habits.series.is_some();
+            // A ring has written over it.
+            let is_second = is_second || is_series;
             let followed = !on_disk && !is_second && self.is_followed(at, generation.inode);
             let is_traced = self.is_traced(at, number, generation);
             let log = &mut self.sites[site].logs[log];
@@ -377,7 +380,8 @@ impl World {
                 generation.fragile = true;
                 continue;
             }
-            if missed && is_traced {
+            // Of a series nobody misses what he has nothing of.
+            if missed && is_traced && (held > 0 || !is_series) {
                 generation.traced = generation.kept;
             }
             let generation_is_short = held < generation.bytes.len();

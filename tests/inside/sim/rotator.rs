@@ -48,6 +48,8 @@ pub enum Naming {
 pub enum Step {
     Shift(usize),
     Rename,
+    /// The program goes on in a file of another name.
+    Turn,
     Create,
     Copy,
     Truncate,
@@ -120,6 +122,14 @@ impl Rotator {
             plan.extend((0..count).map(|place| (0, Step::Shift(place))));
         }
         match self {
+            _ if log.habits.series.is_some() => {
+                plan.push((0, Step::Turn));
+                late_lines(&mut plan, random);
+                plan.push((random.below(3_000), Step::Reopen));
+                if log.habits.series.as_ref().is_some_and(|it| it.compresses) {
+                    plan.push((random.below(300), Step::Compress(1)));
+                }
+            }
             // What another device takes is copied, and what came after that would be lost.
             _ if log.habits.other_device => {
                 plan.extend([(0, Step::Rename), (0, Step::Create), (0, Step::Reopen)]);
@@ -173,6 +183,7 @@ impl Step {
         match self {
             Step::Shift(place) => log.shift(disk, place),
             Step::Rename => log.rename(disk, wall_ms, now_ms),
+            Step::Turn => log.turn(disk, wall_ms, now_ms),
             Step::Create => log.create(disk, now_ms),
             Step::Copy => log.copy(disk, wall_ms),
             Step::Truncate => log.truncate(disk, now_ms),

@@ -71,7 +71,12 @@ impl Site {
             .iter()
             .map(|log| {
                 let glob = log.glob();
-                format!("$files{{'{}'}} = '{glob}';\n", log.path)
+                let hash = if log.habits.series.is_some() {
+                    "series"
+                } else {
+                    "files"
+                };
+                format!("${hash}{{'{}'}} = '{glob}';\n", log.key())
             })
             .collect();
         if self.reversed {
@@ -95,7 +100,10 @@ impl Site {
     }
 
     /// The server takes up its logs, as the shell does it.
-    pub fn keep_journal(&self) {
+    pub fn keep_journal(&mut self) {
+        for log in &mut self.logs {
+            log.take_told();
+        }
         let Some(server) = &self.server else {
             return;
         };
@@ -126,6 +134,15 @@ impl Site {
 
     /// The logs of which the journal has heard less than it has seen.
     pub fn take_behind(&self) -> Vec<String> {
+        self.paths_of(Journal::take_behind)
+    }
+
+    /// The series whose files were looked through.
+    pub fn take_moved(&self) -> Vec<String> {
+        self.paths_of(Journal::take_moved)
+    }
+
+    fn paths_of(&self, take: fn(&Journal) -> Vec<u32>) -> Vec<String> {
         let Some(server) = &self.server else {
             return Vec::new();
         };
@@ -133,19 +150,19 @@ impl Site {
             let entry = server.config.files.get(index as usize);
             entry.map(|entry| entry.path.display().to_string())
         };
-        server
-            .journal
-            .take_behind()
-            .iter()
-            .filter_map(path)
-            .collect()
+        take(&server.journal).iter().filter_map(path).collect()
     }
 
     /// The kernel told that something happened around a log, or it is time to look.
-    pub fn look(&self, path: &str) {
+    pub fn look(&mut self, path: &str) {
+        let told = self.take_told(path);
         let Some(server) = &self.server else {
             return;
         };
+        if let Some(told) = told {
+            self.look_at_series(server, path, &told);
+            return;
+        }
         if let Some(index) = server.config.index_of(path.as_ref()) {
             let journal = &server.journal;
             let trail = match self.hints {
@@ -154,6 +171,36 @@ impl Site {
             };
             hear(&trail, index, path.as_ref(), journal, &self.disk);
         }
+    }
+
+    /// It is time to look, whatever was told.
+    pub fn look_now(&mut self, path: &str) {
+        let is_series = |log: &Log| log.key() == path && log.habits.series.is_some();
+        if let Some(server) = &self.server
+            && let Some(index) = server.config.index_of(path.as_ref())
+            && self.logs.iter().any(is_series)
+        {
+            let is_attended = self.hints.then_some(true);
+            server.journal.set_attended(index, is_attended);
+        }
+        self.look(path);
+    }
+
+    /// What was told of the names of a series; `None` for any other log.
+    fn take_told(&mut self, path: &str) -> Option<Vec<(String, bool)>> {
+        let log = self.logs.iter_mut().find(|log| log.key() == path)?;
+        log.habits.series.is_some().then(|| log.take_told())
+    }
+
+    fn look_at_series(&self, server: &Server, path: &str, told: &[(String, bool)]) {
+        let Some(index) = server.config.index_of(path.as_ref()) else {
+            return;
+        };
+        for (name, is_there) in told.iter().filter(|_| self.hints) {
+            server.journal.note_name(index, name.as_bytes(), *is_there);
+        }
+        // Its files are looked through first.
+        let _ = server.journal.look(index, path.as_ref(), &self.disk);
     }
 
     /// SIGHUP, as the shell does it.

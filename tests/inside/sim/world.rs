@@ -202,12 +202,15 @@ impl World {
     fn hint(&mut self) {
         for site in 0..self.sites.len() {
             let behind = self.sites[site].take_behind();
+            let moved = self.sites[site].take_moved();
             for log in 0..self.sites[site].logs.len() {
                 let log = &mut self.sites[site].logs[log];
-                if !log.take_changed() && !behind.contains(&log.path) {
+                let is_moved = moved.iter().any(|path| path == log.key());
+                let is_behind = behind.iter().any(|path| path == log.key());
+                if !log.take_changed() && !is_behind && !is_moved {
                     continue;
                 }
-                let path = log.path.clone();
+                let path = log.key().to_owned();
                 self.sites[site].purge();
                 if self.sites[site].hints {
                     self.sites[site].look(&path);
@@ -217,7 +220,7 @@ impl World {
                     let Some(server) = self.sites[site]
                         .server
                         .as_ref()
-                        .filter(|_| self.sites[site].hints)
+                        .filter(|_| self.sites[site].hints || is_moved)
                     else {
                         break;
                     };
@@ -237,8 +240,8 @@ impl World {
             let due = self.sites[site].take_look_due(self.now_ms);
             if due {
                 for log in 0..self.sites[site].logs.len() {
-                    let path = self.sites[site].logs[log].path.clone();
-                    self.sites[site].look(&path);
+                    let path = self.sites[site].logs[log].key().to_owned();
+                    self.sites[site].look_now(&path);
                 }
             }
             if let Some(server) = &self.sites[site].server

@@ -136,6 +136,13 @@ impl Journal {
         self.read(index, Log::is_settled).unwrap_or(true)
     }
 
+    /// Whether a file was there when the files of a series were looked through last; of any other
+    /// log each was.
+    pub fn has_met(&self, index: u32, identity: Identity) -> bool {
+        let ask = |log: &Log| log.series().is_none_or(|series| series.has_met(identity));
+        self.read(index, ask).unwrap_or(true)
+    }
+
     /// Where the live file of a log is; an empty path where a series has none.
     #[inline(never)]
     pub fn live_path<'a>(&self, index: u32, entry: &'a FileEntry) -> Cow<'a, Path> {

@@ -2,6 +2,7 @@
 
 use super::content::{Content, Place};
 use super::names::Names;
+use super::series::Series;
 use super::{Dimension, Unkind};
 use crate::inside::fake::{Fake, on_device};
 use crate::inside::sim::disk::Disk;
@@ -23,6 +24,8 @@ pub struct Habits {
     pub is_stubborn: bool,
     /// Its rotated files are on another device, which numbers its inodes by itself.
     pub other_device: bool,
+    /// Each of its files has a name of its own.
+    pub series: Option<Series>,
     /// What is done to its files besides.
     pub actors: Vec<Dimension>,
     /// Files that somebody made under its glob, and that are no generations.
@@ -32,7 +35,7 @@ pub struct Habits {
 }
 
 /// Enough for whatever outage: the box destroys nothing then, and nothing need be told.
-const KEEPS_ALL: usize = 30;
+pub const KEEPS_ALL: usize = 30;
 
 /// The number of the other device, beside 1.
 const OTHER_DEVICE: u64 = 2;

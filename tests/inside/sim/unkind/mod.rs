@@ -15,6 +15,7 @@ pub mod habits;
 mod mutations;
 pub mod names;
 mod oracle;
+pub mod series;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -57,6 +58,8 @@ pub enum Dimension {
     OtherDevice,
     /// Something that is no log stands at the live path for a while, or its directory is gone.
     OddPath,
+    /// Each file of a log has a name of its own. The world that is unkind in all ways has none.
+    Series,
 }
 
 impl Dimension {
@@ -79,11 +82,12 @@ impl Dimension {
         ("odd-path", Dimension::OddPath),
     ];
 
-    /// The dimensions that a name stands for: one, `all`, or `none` for the milder world alone.
+    /// The dimensions that a name stands for: one, `all` but series, or `none` for the milder world alone.
     pub fn named(name: &str) -> Option<Vec<Dimension>> {
         match name {
             "all" => Some(Self::ALL.map(|(_, dimension)| dimension).to_vec()),
             "none" => Some(Vec::new()),
+            "series" => Some(vec![Dimension::Series]),
             _ => {
                 let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
                 found.map(|(_, dimension)| vec![dimension])
@@ -159,7 +163,7 @@ pub const RATES: Rates = Rates {
 pub fn run_one(seed: u64, name: &str, print: bool) {
     let Some(dimensions) = Dimension::named(name) else {
         let known = Dimension::ALL.map(|(name, _)| name);
-        panic!("{name} is none of {}, all, none", known.join(", "));
+        panic!("{name} is none of {}, series, all, none", known.join(", "));
     };
     let mut sim = Sim::unkind(seed, dimensions, print);
     let run = catch_unwind(AssertUnwindSafe(|| sim.run_unkind()));
@@ -182,6 +186,7 @@ fn every_dimension_has_a_name() {
         assert_eq!(Dimension::named(name), Some(vec![dimension]));
     }
     assert_eq!(Dimension::named("all").map(|all| all.len()), Some(15));
+    assert_eq!(Dimension::named("series"), Some(vec![Dimension::Series]));
     assert_eq!(Dimension::named("none"), Some(Vec::new()));
     assert_eq!(Dimension::named("kind"), None);
 }

@@ -45,5 +45,6 @@ mutations! {
     late_lines_that_nobody_looks_for: LateIgnored in NeverReopens,
     a_gap_that_is_not_told: GapNotTold in Header,
     a_doubt_that_is_not_told: DoubtNotTold in EqualTimes,
+    a_ring_that_is_not_followed_around: TurnIgnored in Series,
     zeros_that_are_sent_before_they_are_written: ZerosSent in Preallocated,
 }

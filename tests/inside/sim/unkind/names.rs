@@ -69,6 +69,9 @@ pub fn dashes(stem: &str, wall_ms: u64) -> String {
 impl Log {
     /// How its rotated files are called.
     pub fn naming(&self) -> Naming {
+        if self.habits.series.is_some() {
+            return Naming::Dashes;
+        }
         match self.habits.names {
             Names::Dashes => Naming::Dashes,
             Names::Weekday => Naming::Weekday,
@@ -86,6 +89,9 @@ impl Log {
 
     /// What finds them.
     pub fn glob(&self) -> String {
+        if let Some(series) = &self.habits.series {
+            return series.glob();
+        }
         let stem = self.stem();
         match self.naming() {
             Naming::Number(_) | Naming::Weekday => format!("{stem}.*[0-9]"),

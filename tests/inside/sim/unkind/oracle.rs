@@ -127,7 +127,8 @@ fn truths(log: &Log) -> Vec<Truth<'_>> {
                 true => all[n].must,
                 false => written_len(&all[n].bytes).min(all[n].must),
             },
-            traced: match is_given_out_again || is_copied {
+            // A ring that is written over still shows that it was.
+            traced: match is_given_out_again && log.habits.series.is_none() || is_copied {
                 true => 0,
                 false => all[n].traced,
             },

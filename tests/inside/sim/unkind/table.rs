@@ -22,7 +22,17 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 41] = [
+const FOUND: [(Dimension, &[u64], &str); 43] = [
+    (
+        Dimension::Series,
+        &[9, 39, 40, 11, 57],
+        "of two files that came between two looks the second was sent before the first",
+    ),
+    (
+        Dimension::Series,
+        &[3, 14, 17, 24],
+        "what a ring had written while no server ran passed for what was given of that file before",
+    ),
     (
         Dimension::ClockStep,
         &[647],
@@ -345,7 +355,7 @@ fn how_many_seeds_fail() {
         let asked_for = asked_for.as_ref();
         asked_for.is_none_or(|all| all.split(',').any(|known| known == name))
     };
-    for name in ["none"].iter().chain(&names).chain(&["all"]) {
+    for name in ["none"].iter().chain(&names).chain(&["series", "all"]) {
         if is_asked_for(name) {
             println!("{}", row(name, seeds));
         }

@@ -101,6 +101,11 @@ impl Log {
     }
 
     /// What is known of its files, if each has a name of its own.
+    pub fn series(&self) -> Option<&Series> {
+        self.series.as_deref()
+    }
+
+    /// The same, to change it.
     pub fn series_mut(&mut self) -> Option<&mut Series> {
         self.series.as_deref_mut()
     }

@@ -10,8 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Log, Wanted, is_of};
-use crate::ids::FileId;
+use crate::ids::{FileId, Identity};
 use crate::limits::{RING_MAX, SERIES_NAMES_MAX};
+use crate::mutation::{self, Mutation};
 use crate::serve::find::candidates::{Candidate, Candidates};
 use crate::serve::find::journal::glimpse::{Begins, Glimpse, begins};
 use crate::serve::find::journal::record::{Head, State};
@@ -80,6 +81,11 @@ impl Series {
     /// Whether that was done since anything may have changed.
     pub fn is_settled(&self) -> bool {
         !self.is_due && !self.is_under_way
+    }
+
+    /// Whether a file was there when they were looked through last, and was no copy of another.
+    pub fn has_met(&self, identity: Identity) -> bool {
+        !self.was_found || self.known.contains(&trace_of(identity))
     }
 
     /// Something may have changed.
@@ -241,6 +247,9 @@ impl Series {
         let Some(turn) = self.turn_of(candidate) else {
             return false;
         };
+        if mutation::is_on(Mutation::TurnIgnored) {
+            return false;
+        }
         let is_changed = turn.written_ns != candidate.written_ns && candidate.size > 0;
         let is_other = || head_of(candidate, turn.head(), store).is_none();
         is_changed && (turn.size == 0 || candidate.size < turn.size || is_other())
