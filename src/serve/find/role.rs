@@ -169,7 +169,7 @@ impl<S: ReadStore> Query<'_, S> {
         };
         let is_it = |given: &&Given| given.id == Some(id) && is_sure(given);
         let mut sizes = self.given.iter().filter(is_it).map(|given| given.size);
-        // What comes again and again in one file is not what it was before. The newest stands first.
+        // What comes again in the same file is not what it was before. The newest stands first.
         match self.journal.is_series(self.index) {
             true => sizes.next(),
             false => sizes.max(),

@@ -82,7 +82,8 @@ impl Dimension {
         ("odd-path", Dimension::OddPath),
     ];
 
-    /// The dimensions that a name stands for: one, `all` but series, or `none` for the milder world alone.
+    /// The dimensions that a name stands for: one, `all` but series, or `none` for the milder world
+    /// alone.
     pub fn named(name: &str) -> Option<Vec<Dimension>> {
         match name {
             "all" => Some(Self::ALL.map(|(_, dimension)| dimension).to_vec()),
