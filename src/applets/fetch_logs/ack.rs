@@ -29,7 +29,8 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     let server = server.to_string_lossy();
     let dir = Path::new(dir);
-    let mut states = ask::states(dir).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
+    let mut states =
+        ask::states(dir, ask::WAIT).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
     states.retain(|(_, state)| state.is_running);
     if states.is_empty() {
         let dir = dir.display();
@@ -127,7 +128,7 @@ fn tell(dir: &Path, seat: Seat, server: &str) -> Result<(), Exit> {
     let body = format!("{server}\n");
     let len = body.len();
     let head = "POST /ack HTTP/1.0\r\nContent-Length:";
-    match ask::request(dir, seat, &format!("{head} {len}\r\n\r\n{body}")) {
+    match ask::request(dir, seat, &format!("{head} {len}\r\n\r\n{body}"), ask::WAIT) {
         Ok(_) => Ok(()),
         Err(error) => Err(failure(&format!(
             "the collector cannot be told, and sees it at USR1: {error}"

@@ -47,6 +47,8 @@ pub struct Wanted {
     pub boxes: Vec<String>,
     /// Sources without troubles, too.
     pub all: bool,
+    /// How long a collector has to answer.
+    pub wait: Duration,
 }
 
 impl Wanted {
@@ -57,8 +59,8 @@ impl Wanted {
 }
 
 /// Asks for the state of all collectors with this directory.
-pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
-    let mut all = states(snmp_dir)?.into_iter().map(|(_, state)| state);
+pub fn state(snmp_dir: &Path, wait: Duration) -> Result<State, Trouble> {
+    let mut all = states(snmp_dir, wait)?.into_iter().map(|(_, state)| state);
     let mut state = all.next().ok_or(Trouble::NoCollector)?;
     for mut other in all {
         state.rows.append(&mut other.rows);
@@ -77,10 +79,10 @@ pub fn state(snmp_dir: &Path) -> Result<State, Trouble> {
 }
 
 /// The state of each collector by itself.
-pub fn states(snmp_dir: &Path) -> Result<Vec<(Seat, State)>, Trouble> {
+pub fn states(snmp_dir: &Path, wait: Duration) -> Result<Vec<(Seat, State)>, Trouble> {
     let mut states = Vec::new();
     for seat in Seat::all() {
-        match state_of(snmp_dir, seat) {
+        match state_of(snmp_dir, seat, wait) {
             Ok(state) => states.push((seat, state)),
             Err(Trouble::NoCollector) => {}
             Err(trouble) => return Err(trouble),
@@ -89,8 +91,8 @@ pub fn states(snmp_dir: &Path) -> Result<Vec<(Seat, State)>, Trouble> {
     Ok(states)
 }
 
-fn state_of(snmp_dir: &Path, seat: Seat) -> Result<State, Trouble> {
-    let asked = request(snmp_dir, seat, "GET /status.tsv HTTP/1.0\r\n\r\n");
+fn state_of(snmp_dir: &Path, seat: Seat, wait: Duration) -> Result<State, Trouble> {
+    let asked = request(snmp_dir, seat, "GET /status.tsv HTTP/1.0\r\n\r\n", wait);
     if let Ok(text) = &asked {
         let (rows, collector) = table::read(text).ok_or(Trouble::NoTable)?;
         return Ok(State {
@@ -123,7 +125,8 @@ fn state_of(snmp_dir: &Path, seat: Seat) -> Result<State, Trouble> {
 
 /// The state of the boxes that are meant.
 pub fn look(wanted: &Wanted) -> Result<State, Exit> {
-    let mut state = state(&wanted.snmp_dir).map_err(|trouble| told(&wanted.snmp_dir, trouble))?;
+    let mut state =
+        state(&wanted.snmp_dir, wanted.wait).map_err(|trouble| told(&wanted.snmp_dir, trouble))?;
     let is_of = |row: &Row<'_>, name: &String| name.eq_ignore_ascii_case(&row.server);
     for name in &wanted.boxes {
         if !state.rows.iter().any(|row| is_of(row, name)) {
@@ -185,11 +188,12 @@ pub fn absence(state: &State) -> Option<String> {
     Some(format!("no collector runs: {what} {} ago", Span(ago)))
 }
 
-/// Sends a request to the control socket and returns the body of its answer.
-pub fn request(snmp_dir: &Path, seat: Seat, request: &str) -> io::Result<String> {
+/// Sends a request to the control socket and returns the body of its answer. Each part of it may
+/// take so long to come.
+pub fn request(snmp_dir: &Path, seat: Seat, request: &str, wait: Duration) -> io::Result<String> {
     let mut socket = local_socket::connect(snmp_dir, &seat.file("sock"))?;
-    socket.set_read_timeout(Some(WAIT))?;
-    socket.set_write_timeout(Some(WAIT))?;
+    socket.set_read_timeout(Some(wait))?;
+    socket.set_write_timeout(Some(wait))?;
     socket.write_all(request.as_bytes())?;
     let mut answer = String::new();
     socket.take(TOLD_MAX_LEN).read_to_string(&mut answer)?;
@@ -203,4 +207,8 @@ pub fn request(snmp_dir: &Path, seat: Seat, request: &str) -> io::Result<String>
     }
 }
 
-const WAIT: Duration = Duration::from_secs(10);
+/// How long a collector has to answer.
+pub const WAIT: Duration = Duration::from_secs(10);
+
+/// The same where somebody sits before the screen and presses keys.
+pub const WATCH_WAIT: Duration = Duration::from_millis(1500);

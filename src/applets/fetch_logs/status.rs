@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use super::ask::{State, Wanted, absence, exit_status, look, sum};
+use super::ask::{State, WAIT, WATCH_WAIT, Wanted, absence, exit_status, look, sum};
 use super::misuse;
 use super::watch;
 use crate::applets::exit::Exit;
@@ -20,6 +20,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     let Some((dir, boxes)) = parsed.operands.split_first() else {
         return Err(misuse("status takes SNMP_DIR, and boxes perhaps"));
     };
+    let is_watch = options::has(&parsed, 'w');
     let wanted = Wanted {
         snmp_dir: dir.into(),
         boxes: boxes
@@ -27,8 +28,9 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
             .map(|it| it.to_string_lossy().into_owned())
             .collect(),
         all: options::has(&parsed, 'a'),
+        wait: if is_watch { WATCH_WAIT } else { WAIT },
     };
-    if options::has(&parsed, 'w') {
+    if is_watch {
         return watch::run(wanted);
     }
     let mut state = look(&wanted)?;
