@@ -130,6 +130,53 @@ fn a_line_that_finds_nothing_is_seen() {
     assert!(collector.stop().success());
 }
 
+#[test]
+fn what_was_lost_of_a_log_that_goes_is_an_error_until_somebody_takes_note() {
+    let (tell, server) = box_that_changes(vec![b"/v/a.log", b"/v/b.log"]);
+    let place = Place::with(|place| {
+        let copies = place.path("copies").display().to_string();
+        let (ip, port) = (server.ip(), server.port());
+        fs::create_dir_all(place.path("copies/box")).unwrap();
+        fs::write(place.path("copies/box/a.log.gaps"), "something is lost\n").unwrap();
+        vec![
+            format!("copies {copies}/%h/%f"),
+            format!("{ip} {port} /v/*.log name=box"),
+        ]
+    });
+    let collector = place.start(&[]);
+    wait_for_sources(&place, 2);
+    place.wait_for_status("box", "ERR\n");
+    tell.send(vec![b"/v/b.log"]).unwrap();
+    for_a_while(4_500, "it is not forgotten", || {
+        column(&place, "losses").contains_key("/v/a.log")
+    });
+    assert_eq!(place.read("snmp/box"), b"ERR\n");
+    let snmp = place.path("snmp");
+    let (status, out, err) = run(["ack", snmp.to_str().unwrap(), "box"], &snmp);
+    assert_eq!(status, 0, "{out}{err}");
+    collector
+        .err
+        .wait_for("/v/a.log is gone on the box, and not followed any more");
+    place.wait_for_status("box", "OK\n");
+    assert!(collector.stop().success());
+}
+
+#[test]
+fn the_row_of_a_line_is_none_of_its_logs_after_a_start() {
+    let (_tell, server) = box_that_changes(vec![]);
+    let (place, collector) = start("%h/%f", server, "/v/*.log");
+    wait_for_sources(&place, 1);
+    assert!(collector.stop().success());
+    let collector = place.start(&[]);
+    for_a_while(1_500, "one line of status", || {
+        status_of(&place).1.matches("/v/*.log").count() <= 1
+    });
+    place.wait_for_status("box", "OK\n");
+    assert_eq!(status_of(&place).1.matches("/v/*.log").count(), 1);
+    assert_eq!(collector.err.text(), "");
+    assert!(collector.stop().success());
+}
+
 /// A real server with a log that a glob finds, and a collector with a hook that notes what it is told and waits for a
 /// file before it ends.
 fn with_hook() -> (Place, Server, super::common::collector::Collector) {

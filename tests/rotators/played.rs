@@ -58,6 +58,51 @@ fn savelog(log: &Log) {
     assert!(status.unwrap().success());
 }
 
+/// log4j with a fixed window: `app.log.1` is the newest. What would be the 13th falls out.
+fn log4j_fixed_window(log: &Log) {
+    for number in (1..12).rev().filter(|&number| log.rotated(number).exists()) {
+        fs::rename(log.rotated(number), log.rotated(number + 1)).unwrap();
+    }
+    fs::rename(log.path(), log.rotated(1)).unwrap();
+    log.open();
+}
+
+/// log4j with `fileIndex=max` and two files, of which `app-2.log` is the newer one. Then the first is deleted, and the
+/// other renamed downwards.
+fn log4j_greatest_index(log: &Log) {
+    let file = |number: usize| log.path().with_file_name(format!("app-{number}.log"));
+    if file(2).exists() {
+        fs::remove_file(file(1)).unwrap();
+        fs::rename(file(2), file(1)).unwrap();
+    }
+    let free = (1..).find(|&number| !file(number).exists()).unwrap();
+    fs::rename(log.path(), file(free)).unwrap();
+    log.open();
+}
+
+/// Python's TimedRotatingFileHandler, at midnight: `app.log.2026-11-01`, and the day after.
+fn python_by_time(log: &Log) {
+    let dated = |day: usize| log.named(&format!(".2026-11-{day:02}"));
+    let day = (1..).find(|&day| !dated(day).exists()).unwrap();
+    fs::rename(log.path(), dated(day)).unwrap();
+    log.open();
+}
+
+/// Python's RotatingFileHandler with `backupCount=5`: what has the next name is removed first.
+fn python_by_size(log: &Log) {
+    for number in (0..5).rev() {
+        let from = match number {
+            0 => log.path().to_owned(),
+            _ => log.rotated(number),
+        };
+        if from.exists() {
+            let _ = fs::remove_file(log.rotated(number + 1));
+            fs::rename(from, log.rotated(number + 1)).unwrap();
+        }
+    }
+    log.open();
+}
+
 /// Renames `LOG.n` to `LOG.n+1` for the lowest four, so that `LOG.0` is free. The oldest falls out.
 fn shift(log: &Log) {
     for number in (0..4).rev().filter(|&number| log.rotated(number).exists()) {
@@ -101,6 +146,27 @@ fn svlogd_stamps() {
 fn savelog_numbers() {
     if outside_program("savelog").is_some() {
         rotate("m", "m.[0-9]*", Habit::Keeps, 4, savelog);
+    }
+}
+
+/// What the manual page says of programs that rename their logs themselves: the patterns, how many rotations there are
+/// while the collector is away, and what they do.
+type Recipe = (&'static str, usize, fn(&Log));
+
+const RECIPES: [Recipe; 4] = [
+    ("app.log.[0-9]*", 11, log4j_fixed_window),
+    ("app-*.log", 2, log4j_greatest_index),
+    ("app.log.*", 5, python_by_time),
+    ("app.log.[0-9]", 5, python_by_size),
+];
+
+#[test]
+fn programs_that_rename_their_own_logs() {
+    let page = include_str!("../../conf/man/gen_numbers.pl.locals.5");
+    for (globs, unwatched, program) in RECIPES {
+        let row = format!(" Ta Pa /var/log/app.log Ta Pa /var/log/{globs}\n");
+        assert!(page.contains(&row), "{globs}");
+        rotate("app.log", globs, Habit::Keeps, unwatched, program);
     }
 }
 

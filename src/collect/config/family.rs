@@ -27,6 +27,9 @@ pub struct FamilyConfig {
 pub enum Odd {
     /// Nobody asked for it.
     NotAsked,
+    /// It is what was asked for itself, and not what that finds: the row of the line in the table
+    /// has this name.
+    IsGlob,
     /// It cannot be a path here.
     BadName,
     /// Its copy would have the name of a file that the collector makes.
@@ -37,6 +40,7 @@ impl fmt::Display for Odd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Odd::NotAsked => "it is not what was asked for",
+            Odd::IsGlob => "it is called like the pattern itself",
             Odd::BadName => "no copy can have such a name",
             Odd::OwnName => "it ends like the files that fetch_logs itself makes beside a copy",
         })
@@ -50,6 +54,9 @@ impl FamilyConfig {
         let is_path = remote.starts_with(b"/") && remote.len() <= PATH_MAX_LEN;
         if !is_path || !glob::finds(&self.source.remote, remote) {
             return Err(Odd::NotAsked);
+        }
+        if *remote == *self.source.remote {
+            return Err(Odd::IsGlob);
         }
         let parts = || remote[1..].split(|byte| *byte == b'/');
         let is_bad =
@@ -86,6 +93,13 @@ impl FamilyConfig {
     pub fn has(&self, server: &str, remote: &[u8], local: &[u8]) -> bool {
         let is_ours = |member: SourceConfig| member.local.as_os_str().as_bytes() == local;
         self.source.server().to_string() == server && self.member(remote).is_ok_and(is_ours)
+    }
+
+    /// Whether a row of a table is the one of this line, and not of a log that it finds.
+    pub fn is_shown_as(&self, server: &str, remote: &[u8], local: &[u8]) -> bool {
+        self.source.server().to_string() == server
+            && *self.source.remote == *remote
+            && self.source.local.as_os_str().as_bytes() == local
     }
 
     /// The source whose copy this would be, as far as its name tells.
@@ -216,6 +230,12 @@ mod tests {
         assert_eq!((member.port, member.history), (1919, family.source.history));
         assert!(family.has("r5", b"/v/a/m", b"/top/l/r5/v/a/m"));
         assert!(!family.has("r6", b"/v/a/m", b"/top/l/r5/v/a/m"));
+        // The line itself has a row in the table, too, and its glob finds its own text.
+        let own = b"/top/l/r5/v/*/m";
+        assert_eq!(family.member(b"/v/*/m"), Err(Odd::IsGlob));
+        assert!(family.is_shown_as("r5", b"/v/*/m", own));
+        assert!(!family.has("r5", b"/v/*/m", own));
+        assert!(!family.is_shown_as("r5", b"/v/a/m", b"/top/l/r5/v/a/m"));
         assert_eq!(family.copy_at(&member.local), Some(member));
     }
 

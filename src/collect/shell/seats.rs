@@ -109,8 +109,16 @@ fn shared(
 /// Whether a source that is shown is one of ours.
 fn is_ours(row: &Row<'_>, copies: &BTreeSet<&[u8]>, config: &Config) -> bool {
     let mut families = config.families.iter();
-    copies.contains(&*row.local)
-        || families.any(|family| family.has(&row.server, &row.remote, &row.local))
+    let Row {
+        server,
+        remote,
+        local,
+        ..
+    } = row;
+    copies.contains(&**local)
+        || families.any(|family| {
+            family.has(server, remote, local) || family.is_shown_as(server, remote, local)
+        })
 }
 
 /// The logs that were followed when this seat's table was written and that boxes have told of.

@@ -492,6 +492,7 @@ impl Slot {
             is_behind: self.state() == State::Following && behind.is_some_and(|bytes| bytes > 0),
             is_known_whole: behind == Some(0),
             is_unverified: self.source.unverified() > 0,
+            has_losses: self.source.losses() > 0,
             has_hooks: self.hooks_waiting > 0 || self.source.owes_hooks(),
         }
     }
@@ -516,6 +517,8 @@ pub struct LeftToDo {
     pub is_known_whole: bool,
     /// Finished copies are still to be compared.
     pub is_unverified: bool,
+    /// A loss is on record that nobody has taken note of.
+    pub has_losses: bool,
     /// The operator's program, if there is one, is still to be told something.
     pub has_hooks: bool,
 }

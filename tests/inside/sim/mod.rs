@@ -45,7 +45,7 @@ use crate::random::Random;
 const SEEDS: u64 = 200;
 
 /// Seeds beyond those that found something, and what: it is found again if it comes back.
-const PINNED: [(u64, &str); 27] = [
+const PINNED: [(u64, &str); 28] = [
     (
         257,
         "a generation whose copy was spoilt here was passed over, because the journal knew that it was had",
@@ -144,6 +144,10 @@ const PINNED: [(u64, &str); 27] = [
     (
         1_930,
         "where nothing but an inode was held, and another file had it, archives were passed over unsaid",
+    ),
+    (
+        1_985,
+        "an archive was written later than the live file began, did not count as older, and came once more",
     ),
 ];
 

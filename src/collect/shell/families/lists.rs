@@ -248,13 +248,15 @@ impl Collector {
     }
 
     /// Whether the source of a log that the box has no more since a moment may end: what it was
-    /// sent is here, its copies are as far as they come, and the operator's program knows.
+    /// sent is here, its copies are as far as they come, the operator has taken note of what was
+    /// lost, and his program knows.
     fn may_leave(&mut self, place: usize, since: Mono) -> bool {
         let slot_of = |collector: &Collector| collector.slots[place].as_ref().map(Slot::left_to_do);
         let Some(left) = slot_of(self) else {
             return true;
         };
-        if left.is_behind {
+        // What was lost is an error until somebody takes note, and only a source shows it.
+        if left.is_behind || left.has_losses {
             return false;
         }
         if left.is_unverified {

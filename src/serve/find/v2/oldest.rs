@@ -243,9 +243,10 @@ pub(super) fn floor_ns(stat: &Stat, rotated: &Candidates) -> u64 {
     let own = candidate_of(stat, rotated).map(|own| own.age);
     let older = rotated.iter().map(|c| c.age);
     let older = older.filter(|age| own.is_none_or(|own| *age < own));
-    // Compressors keep the time of the last write.
+    // Compressors keep the time of the last write. The live file is the newest, even if the one
+    // before it was written to for longer.
     let archives = rotated.archives().iter().map(|c| c.written_ns);
-    let archives = archives.filter(|&ns| ns < stat.mtime_ns);
+    let archives = archives.filter(|&ns| own.is_none() || ns < stat.mtime_ns);
     older.map(Age::mtime_ns).chain(archives).max().unwrap_or(0)
 }
 
