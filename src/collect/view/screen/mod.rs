@@ -143,8 +143,8 @@ pub struct Screen<'a> {
     pub width: usize,
 }
 
-/// Puts sources into the order that was chosen, and leaves out those that are not wanted. The choice
-/// goes no further down than to the last one.
+/// Puts sources into the order that was chosen, and leaves out those that are not wanted. The
+/// choice goes no further down than to the last one.
 pub fn arrange(rows: &mut Vec<Row<'_>>, rates: &Rates, choice: &mut Choice) {
     if choice.troubled {
         rows.retain(lines::is_troubled);
