@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::NAME;
-use super::ask::{State, Wanted, absence, exit_status, look, sum};
+use super::ask::{State, Wanted, exit_status, look, sum};
 use crate::applets::exit::Exit;
 use crate::collect::view::lines::{self, Line};
 use crate::collect::view::screen::{Choice, Key, Page, Presses, Rates, Screen, arrange};
@@ -137,8 +137,9 @@ fn draw(state: &State, summary: &Summary, rates: &Rates, choice: &mut Choice) ->
 }
 
 fn head(state: &State, summary: &Summary) -> String {
-    match absence(state) {
-        Some(absence) => absence,
+    match &state.absence {
+        Some(absence) => absence.clone(),
+        None if state.collector.is_faulty => format!("the configuration has faults; {summary}"),
         None => summary.to_string(),
     }
 }
@@ -160,5 +161,37 @@ impl Drop for Alternate {
         let mut out = io::stdout().lock();
         let _ = out.write_all(b"\x1b[?7h\x1b[?25h\x1b[?1049l");
         let _ = out.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ask::Presence;
+    use super::*;
+    use crate::wire::table::Collector;
+
+    #[test]
+    fn the_head_says_what_is_wrong_with_the_collector() {
+        let mut state = State {
+            rows: Vec::new(),
+            collector: Collector {
+                since: 1,
+                until: None,
+                version: "2".into(),
+                is_faulty: false,
+                hooks_left: 0,
+            },
+            presence: Presence::Runs,
+            age: 0,
+            absence: None,
+        };
+        let summary = Summary::default();
+        let sums = "0 sources on 0 servers: 0 followed; nothing behind";
+        assert_eq!(head(&state, &summary), sums);
+        state.collector.is_faulty = true;
+        let faulty = format!("the configuration has faults; {sums}");
+        assert_eq!(head(&state, &summary), faulty);
+        state.absence = Some("no collector runs".into());
+        assert_eq!(head(&state, &summary), "no collector runs");
     }
 }
