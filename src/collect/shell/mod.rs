@@ -4,6 +4,7 @@
 //! files. What a source does next is for [`super::source`] to decide.
 
 mod addresses;
+mod appetite;
 mod apply;
 mod asked;
 pub mod check;
@@ -56,7 +57,7 @@ use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
-use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, DUE_MS, READ_MS, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::noise::key::Identity;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
@@ -254,7 +255,7 @@ impl Collector {
         self.inside.begun();
         // All first tries fall into the first turn: one barrier serves all files of a file system.
         self.store.batch(true);
-        self.turn_over_deadlines(self.now.mono);
+        self.turn_over_deadlines(self.now.mono, None);
         self.store.batch(false);
         self.check_failed_syncs();
         while !self.is_shut_out {
@@ -272,14 +273,11 @@ impl Collector {
             for event in events {
                 self.handle_event(event);
             }
-            for _ in 0..self.ready.len() {
-                if let Some(index) = self.ready.pop() {
-                    self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
-                }
-            }
+            self.turn_over_ready();
             self.turn_over_names();
             if self.all_were_heard(heard) {
-                self.turn_over_deadlines(looked_at);
+                let until = clock::now().mono.plus_ms(DUE_MS);
+                self.turn_over_deadlines(looked_at, Some(until));
                 self.turn_over_families(looked_at);
             }
             self.make_changes();
@@ -346,9 +344,33 @@ impl Collector {
         deadlines.into_iter().flatten().min()
     }
 
-    fn turn_over_deadlines(&mut self, due: Mono) {
+    /// Lets those read on that had more than their share of a turn, one after the other, for a
+    /// while: however many of them there are, and however dear what they bring, whoever has little
+    /// is heard in between.
+    fn turn_over_ready(&mut self) {
+        let until = clock::now().mono.plus_ms(READ_MS);
+        for _ in 0..self.ready.len() {
+            if let Some(index) = self.ready.pop() {
+                self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
+            }
+            if clock::now().mono >= until {
+                return;
+            }
+        }
+    }
+
+    /// Does what is due, as far as it comes until that moment: whoever has news is heard in
+    /// between.
+    fn turn_over_deadlines(&mut self, due: Mono, until: Option<Mono>) {
         while let Some(index) = self.deadlines.pop_due(due) {
+            // What waits for its turn to be read has come in time.
+            if self.ready.has(index) {
+                self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
+            }
             self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
+            if until.is_some_and(|until| clock::now().mono >= until) {
+                return;
+            }
         }
     }
 
@@ -393,7 +415,8 @@ impl Collector {
         if event.writable {
             self.drive(index, &mut |slot, cx, _| slot.handle_writable(cx));
         }
-        if event.readable {
+        // Whoever waits for his turn has it then.
+        if event.readable && !self.ready.has(index) {
             self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
         }
     }
