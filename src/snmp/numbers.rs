@@ -103,7 +103,7 @@ impl Numbers {
     /// The type and the value of what hangs at `suffix` behind the base.
     pub fn get(&self, suffix: &[u32], now: Wall, stale_ms: u64) -> Option<(&'static str, Value)> {
         let number = match suffix {
-            [ROOT, OBJECTS, SCALARS, scalar, 0] => self.scalar(*scalar, now)?,
+            [ROOT, OBJECTS, SCALARS, scalar, 0] => self.scalar(*scalar, now, stale_ms)?,
             [ROOT, OBJECTS, table, ENTRY, column, index] => {
                 let entries = self.table(*table)?;
                 let at = entries.binary_search_by_key(index, |entry| entry.index);
@@ -118,7 +118,7 @@ impl Numbers {
     pub fn next(&self, after: &[u32], now: Wall) -> Option<Suffix> {
         for scalar in 1..=SCALARS_MAX {
             let suffix = [ROOT, OBJECTS, SCALARS, scalar, 0];
-            if suffix.as_slice() > after && self.scalar(scalar, now).is_some() {
+            if suffix.as_slice() > after && self.scalar(scalar, now, u64::MAX).is_some() {
                 return Suffix::from_slice(&suffix).ok();
             }
         }
@@ -155,7 +155,7 @@ impl Numbers {
         }
     }
 
-    fn scalar(&self, scalar: u32, now: Wall) -> Option<Number<'static>> {
+    fn scalar(&self, scalar: u32, now: Wall, stale_ms: u64) -> Option<Number<'static>> {
         let count = |is: &dyn Fn(&Entry) -> bool| {
             Number::Gauge(self.sources.iter().filter(|entry| is(entry)).count() as u32)
         };
@@ -163,8 +163,8 @@ impl Numbers {
             1 => Number::Gauge(age_secs(self.written.secs(), now)),
             2 => Number::Gauge(self.servers.len() as u32),
             3 => Number::Gauge(self.sources.len() as u32),
-            4 => count(&|entry| entry.state == State::Following),
-            5 => count(&|entry| entry.state == State::Error),
+            4 => count(&|entry| entry.state == State::Following && !entry.is_stale(now, stale_ms)),
+            5 => count(&|entry| entry.is_error(now, stale_ms)),
             6 => count(&|entry| entry.losses > 0),
             _ => return None,
         })
@@ -177,7 +177,12 @@ impl Numbers {
         now: Wall,
         stale_ms: u64,
     ) -> Option<Number<'a>> {
-        let is_stale = now.ms().saturating_sub(entry.written.ms()) > stale_ms;
+        let is_stale = entry.is_stale(now, stale_ms);
+        let errors = || {
+            let is_it =
+                |source: &&Entry| source.server == entry.server && source.is_error(now, stale_ms);
+            self.sources.iter().filter(is_it).count() as u32
+        };
         let state = match is_stale {
             true => STALE,
             false => entry.state.number(),
@@ -187,6 +192,7 @@ impl Numbers {
             (3, Some((remote, _))) => Number::Text(remote),
             (4, Some((_, local))) => Number::Text(local),
             (3, None) => Number::Gauge(entry.sources),
+            (4, None) if is_stale => Number::Gauge(errors()),
             (4, None) => Number::Gauge(entry.errors),
             (5, _) => Number::Integer(state),
             (6, _) => Number::Gauge(age_secs(entry.last_contact?, now)),
@@ -228,6 +234,16 @@ impl Entry {
             sources: 1,
             errors: u32::from(row.state == State::Error),
         }
+    }
+
+    /// Whether nobody keeps it up to date.
+    fn is_stale(&self, now: Wall, stale_ms: u64) -> bool {
+        now.ms().saturating_sub(self.written.ms()) > stale_ms
+    }
+
+    /// Whether it is in error, or nothing is known of it.
+    fn is_error(&self, now: Wall, stale_ms: u64) -> bool {
+        self.state == State::Error || self.is_stale(now, stale_ms)
     }
 
     /// Adds another source of the same server.
@@ -436,6 +452,14 @@ mod tests {
             .get(&[ROOT, 1, SOURCES, 1, 5, index], late, 120_000)
             .unwrap();
         assert_eq!(value, *b"4");
+        // None is followed, and all three are in error, as a check of that number has it.
+        let sums = [4, 5].map(|scalar| {
+            let (_, value) = numbers
+                .get(&[ROOT, 1, SCALARS, scalar, 0], late, 120_000)
+                .unwrap();
+            value.to_vec()
+        });
+        assert_eq!(sums, [b"0".to_vec(), b"3".to_vec()]);
     }
 
     #[test]
@@ -525,5 +549,15 @@ mod tests {
             .filter(|entry| state(entry).1)
             .count();
         assert_eq!(stale, 2);
+        let scalar = |scalar| numbers.scalar(scalar, NOW, 120_000).unwrap();
+        assert_eq!(scalar(4), Number::Gauge(1));
+        assert_eq!(scalar(5), Number::Gauge(2));
+        // Of a server whose other sources are known those count that are not.
+        let errors = |name: &str| {
+            let server = numbers.servers.iter().find(|it| &*it.server == name);
+            numbers.column(4, server.unwrap(), NOW, 120_000).unwrap()
+        };
+        assert_eq!(errors("a"), Number::Gauge(1));
+        assert_eq!(errors("b"), Number::Gauge(1));
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::common::collector::Place;
 use super::common::outside_program;
-use super::common::process::Process;
+use super::common::process::{Process, Signal};
 use super::common::wait::{PATIENCE, eventually, until};
 use super::view::{Two, free_port, get};
 
@@ -131,7 +131,7 @@ fn the_page_is_sorted_filtered_and_brings_itself_up_to_date() {
         return;
     };
     let port = free_port();
-    let (two, _collector) = Two::at(Place::new(), &["-l", &port.to_string()]);
+    let (two, collector) = Two::at(Place::new(), &["-l", &port.to_string()]);
     until("the error is known", || {
         get(&two.place, "/status.tsv").contains("cannot connect")
     });
@@ -174,6 +174,24 @@ fn the_page_is_sorted_filtered_and_brings_itself_up_to_date() {
     browser.wait_for("document.getElementById('none').hidden", "false");
     filter("");
     browser.wait_for(ROWS, "2");
+
+    // A configuration that is not in force, for a while.
+    let faults = "document.getElementById('faults').hidden";
+    browser.wait_for(faults, "true");
+    let good = two.place.read("conf");
+    two.place.configure(&["nonsense".to_owned()]);
+    collector.signal(Signal::HUP);
+    browser.wait_for(faults, "false");
+    std::fs::write(two.place.path("conf"), good).unwrap();
+    collector.signal(Signal::HUP);
+    browser.wait_for(faults, "true");
+
+    // A collector that hangs is told, while an answer is waited for, too.
+    let fresh = "document.getElementById('fresh').className";
+    collector.signal(Signal::STOP);
+    browser.wait_for(fresh, "\"stale\"");
+    collector.signal(Signal::CONT);
+    browser.wait_for(fresh, "\"\"");
 
     // The other one fails as well, and nobody touches the page.
     let Two {

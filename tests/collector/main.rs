@@ -10,6 +10,7 @@ mod crowd;
 mod files;
 mod many;
 mod members;
+mod mute;
 mod names;
 mod network;
 mod old_server;

@@ -13,7 +13,7 @@ use super::common::wait::for_a_while;
 
 const OTHER: u32 = 65_533;
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let is_root = geteuid().is_root();
     if !is_root {
         skipped("root alone can give files to others");

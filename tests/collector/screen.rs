@@ -1,8 +1,10 @@
 //! `status -w` on a terminal, which tmux plays.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::common::collector::Place;
+use super::common::process::Signal;
 use super::common::wait::{eventually, until};
 use super::common::{FETCHLOGS, outside_program};
 use super::view::Two;
@@ -108,4 +110,28 @@ fn the_screen_fits_and_obeys_keys() {
             "{lines:#?}"
         );
     }
+}
+
+#[test]
+fn keys_that_come_together_all_count_and_a_collector_that_hangs_is_no_obstacle() {
+    let (two, collector) = Two::at(Place::new(), &[]);
+    let Some(terminal) = Terminal::start(&two.place, 80, 24) else {
+        return;
+    };
+    terminal.wait_for("1-2 of 2 ");
+    // In one read: by name, the other way round, one down.
+    terminal.run(&["send-keys", "-l", "nij"]);
+    let lines = terminal.wait_for("2-2 of 2 ");
+    assert!(lines[2].starts_with("127.0.0.1 "), "{lines:#?}");
+    // However often: one up is one up.
+    terminal.run(&["send-keys", "-l", "    k"]);
+    terminal.wait_for("1-2 of 2 ");
+    collector.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_millis(1500));
+    let begun = Instant::now();
+    terminal.run(&["send-keys", "q"]);
+    terminal.wait_for("ended with ");
+    let took = begun.elapsed();
+    collector.signal(Signal::CONT);
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }

@@ -1,11 +1,13 @@
 //! `fetch_logs ack`, with which an operator takes note of losses.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::ask::Presence;
 use super::{NAME, ask, misuse};
 use crate::applets::exit::Exit;
 use crate::applets::options;
@@ -29,8 +31,9 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     };
     let server = server.to_string_lossy();
     let dir = Path::new(dir);
-    let mut states = ask::states(dir).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
-    states.retain(|(_, state)| state.is_running);
+    let mut states =
+        ask::states(dir, ask::WAIT).map_err(|trouble| ask::told(dir, trouble).ending_with(1))?;
+    states.retain(|(_, state)| state.presence != Presence::Gone);
     if states.is_empty() {
         let dir = dir.display();
         return Err(failure(&format!(
@@ -38,7 +41,16 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
         )));
     }
     for (_, state) in &mut states {
-        state.rows.retain(|row| is_meant(row, &server, log));
+        state.rows.retain(|row| ask::is_of(row, &server));
+    }
+    states.retain(|(_, state)| !state.rows.is_empty());
+    if states.is_empty() {
+        return Err(ask::no_box(&server));
+    }
+    for (_, state) in &mut states {
+        state
+            .rows
+            .retain(|row| log.is_none_or(|log| is_log(row, log)));
     }
     states.retain(|(_, state)| !state.rows.is_empty());
     if states.is_empty() {
@@ -46,39 +58,49 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
             "there is no such log in the configuration of the collector",
         ));
     }
-    let tell = || {
-        states
-            .iter()
-            .try_for_each(|(seat, _)| tell(dir, *seat, &server))
-    };
     let mut noted = Vec::new();
-    for row in states.iter().flat_map(|(_, state)| &state.rows) {
-        match put_away(row) {
-            Ok(Some(path)) => noted.push(format!(
-                "{server} {}: the record of losses is {} now\n",
-                Escaped(&row.remote),
-                path.display()
-            )),
-            Ok(None) => {}
-            Err(error) => {
-                let (local, remote) = (Escaped(&row.local), Escaped(&row.remote));
-                tell()?;
-                return Err(failure(&format!(
-                    "{server} {remote}: cannot rename {local}.gaps: {error}"
-                )));
-            }
-        }
-    }
-    tell()?;
-    if noted.is_empty() {
+    let renamed = states
+        .iter()
+        .flat_map(|(_, state)| &state.rows)
+        .try_for_each(|row| note(row, &mut noted));
+    // Whatever was renamed, whoever cannot be told of it, and whatever else went wrong.
+    let told = states
+        .iter()
+        .try_for_each(|(seat, state)| tell(dir, *seat, &state.rows));
+    if noted.is_empty() && renamed.is_ok() {
         noted.push(format!("{server}: nothing is on record as lost\n"));
     }
-    crate::applets::print(&noted.concat())
+    crate::applets::print(&noted.concat())?;
+    match (renamed, told) {
+        (Err(one), Err(two)) => Err(failure(&format!("{one}\n{NAME}: {two}"))),
+        (Err(what), Ok(())) | (Ok(()), Err(what)) => Err(failure(&what)),
+        (Ok(()), Ok(())) => Ok(()),
+    }
 }
 
-fn is_meant(row: &Row<'_>, server: &str, log: Option<&OsStr>) -> bool {
-    let is_log = |log: &OsStr| *log.as_bytes() == *row.remote || *log.as_bytes() == *row.local;
-    row.server.eq_ignore_ascii_case(server) && log.is_none_or(is_log)
+fn is_log(row: &Row<'_>, log: &OsStr) -> bool {
+    *log.as_bytes() == *row.remote || *log.as_bytes() == *row.local
+}
+
+/// Puts a record away, and notes its new name. Fails with what is to be told.
+fn note(row: &Row<'_>, noted: &mut Vec<String>) -> Result<(), String> {
+    let (server, remote) = (&row.server, Escaped(&row.remote));
+    match put_away(row) {
+        Ok(None) => Ok(()),
+        Ok(Some(path)) => {
+            noted.push(format!(
+                "{server} {remote}: the record of losses is {} now\n",
+                path.display()
+            ));
+            Ok(())
+        }
+        Err(error) => {
+            let local = Escaped(&row.local);
+            Err(format!(
+                "{server} {remote}: cannot rename {local}.gaps: {error}"
+            ))
+        }
+    }
 }
 
 /// Renames the record of losses to one with the time in its name, if there is one.
@@ -122,17 +144,20 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 /// Names that are tried within one second.
 const SUFFIXES_MAX: u32 = 100;
 
-/// Has the collector look at the records of a box.
-fn tell(dir: &Path, seat: Seat, server: &str) -> Result<(), Exit> {
-    let body = format!("{server}\n");
-    let len = body.len();
-    let head = "POST /ack HTTP/1.0\r\nContent-Length:";
-    match ask::request(dir, seat, &format!("{head} {len}\r\n\r\n{body}")) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(failure(&format!(
-            "the collector cannot be told, and sees it at USR1: {error}"
-        ))),
+/// Has a collector look at the records of the boxes of these sources. Fails with what is to be
+/// told.
+fn tell(dir: &Path, seat: Seat, rows: &[Row<'_>]) -> Result<(), String> {
+    let servers: BTreeSet<&str> = rows.iter().map(|row| &*row.server).collect();
+    for server in servers {
+        let body = format!("{server}\n");
+        let len = body.len();
+        let head = "POST /ack HTTP/1.0\r\nContent-Length:";
+        let asked = format!("{head} {len}\r\n\r\n{body}");
+        ask::request(dir, seat, &asked, ask::WAIT).map_err(|error| {
+            format!("the collector cannot be told, and sees it at USR1: {error}")
+        })?;
     }
+    Ok(())
 }
 
 fn failure(what: &str) -> Exit {

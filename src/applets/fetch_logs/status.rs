@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use super::ask::{State, Wanted, absence, exit_status, look, sum};
+use super::ask::{Presence, State, WAIT, WATCH_WAIT, Wanted, exit_status, look, sum};
 use super::misuse;
 use super::watch;
 use crate::applets::exit::Exit;
@@ -20,6 +20,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
     let Some((dir, boxes)) = parsed.operands.split_first() else {
         return Err(misuse("status takes SNMP_DIR, and boxes perhaps"));
     };
+    let is_watch = options::has(&parsed, 'w');
     let wanted = Wanted {
         snmp_dir: dir.into(),
         boxes: boxes
@@ -27,8 +28,9 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
             .map(|it| it.to_string_lossy().into_owned())
             .collect(),
         all: options::has(&parsed, 'a'),
+        wait: if is_watch { WATCH_WAIT } else { WAIT },
     };
-    if options::has(&parsed, 'w') {
+    if is_watch {
         return watch::run(wanted);
     }
     let mut state = look(&wanted)?;
@@ -47,7 +49,7 @@ pub fn run(args: &[OsString]) -> Result<(), Exit> {
 
 /// Only whether a collector runs: whatever is wrong with boxes, a new start would not mend it.
 fn running(state: &State) -> Result<(), Exit> {
-    match absence(state) {
+    match &state.absence {
         Some(absence) => Err(Exit::with_status(3, format!("{absence}\n"))),
         None => Ok(()),
     }
@@ -63,7 +65,7 @@ fn as_text(state: &State, summary: &Summary, wanted: &Wanted) -> String {
     if state.collector.is_faulty {
         text.push_str(FAULTY);
     }
-    if let Some(absence) = absence(state) {
+    if let Some(absence) = &state.absence {
         let _ = writeln!(text, "{absence}");
     }
     text
@@ -80,10 +82,10 @@ fn as_json(state: &State, summary: &Summary) -> String {
     }
     text.push_str("],\n");
     let collector = Collector {
-        until: match (state.is_running, state.collector.until) {
-            (true, _) => None,
+        until: match (state.presence, state.collector.until) {
+            (Presence::Runs, _) => None,
             // As far as anybody knows.
-            (false, until) => Some(until.unwrap_or(clock::now().wall.secs() - state.age)),
+            (_, until) => Some(until.unwrap_or(clock::now().wall.secs() - state.age)),
         },
         ..state.collector.clone()
     };

@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::NAME;
-use super::ask::{State, Wanted, absence, exit_status, look, sum};
+use super::ask::{State, Wanted, exit_status, look, sum};
 use crate::applets::exit::Exit;
 use crate::collect::view::lines::{self, Line};
-use crate::collect::view::screen::{Choice, Key, Rates, Screen, arrange};
+use crate::collect::view::screen::{Choice, Key, Page, Presses, Rates, Screen, arrange};
 use crate::collect::view::summary::Summary;
 use crate::limits::WATCH_MS;
 use crate::sys::clock;
@@ -61,6 +61,7 @@ fn on_screen(wanted: &Wanted) -> io::Result<Result<(), Exit>> {
     let screen = Alternate::open()?;
     let mut choice = Choice::default();
     let mut rates = Rates::default();
+    let mut presses = Presses::default();
     let mut looked_at = Instant::now();
     let outcome = 'all: loop {
         let state = match look(wanted) {
@@ -71,7 +72,7 @@ fn on_screen(wanted: &Wanted) -> io::Result<Result<(), Exit>> {
         looked_at = Instant::now();
         rates.note(&state.rows, u64::try_from(ms).unwrap_or(u64::MAX));
         let summary = sum(&state.rows);
-        let page = draw(&state, &summary, &rates, choice)?;
+        let mut page = draw(&state, &summary, &rates, &mut choice)?;
         loop {
             let left = WATCH_MS.saturating_sub(looked_at.elapsed().as_millis() as u64);
             let mut buf = [0; 16];
@@ -82,22 +83,27 @@ fn on_screen(wanted: &Wanted) -> io::Result<Result<(), Exit>> {
                     0
                 }
             };
-            let is_quit = len > 0 && choice.press(&buf[..len], page) == Key::Quit;
-            if is_quit || signals.drain().next().is_some() {
+            presses.take(&buf[..len]);
+            while let Some(key) = presses.next_key() {
+                if choice.press(&key, page) == Key::Quit {
+                    break 'all exit_status(&state, &summary);
+                }
+                page = draw(&state, &summary, &rates, &mut choice)?;
+            }
+            if signals.drain().next().is_some() {
                 break 'all exit_status(&state, &summary);
             }
             if len == 0 {
                 break;
             }
-            draw(&state, &summary, &rates, choice)?;
         }
     };
     drop((screen, keys));
     Ok(outcome)
 }
 
-/// Draws the screen. Returns how many sources it has room for.
-fn draw(state: &State, summary: &Summary, rates: &Rates, choice: Choice) -> io::Result<usize> {
+/// Draws the screen. Returns how far the keys for a page move.
+fn draw(state: &State, summary: &Summary, rates: &Rates, choice: &mut Choice) -> io::Result<Page> {
     let (height, width) = terminal::size().unwrap_or((24, 80));
     let mut rows: Vec<Row<'_>> = state.rows.clone();
     arrange(&mut rows, rates, choice);
@@ -107,7 +113,7 @@ fn draw(state: &State, summary: &Summary, rates: &Rates, choice: Choice) -> io::
         rates,
         head: &head,
         now: clock::now().wall.secs(),
-        choice,
+        choice: *choice,
         height,
         width,
     };
@@ -131,8 +137,9 @@ fn draw(state: &State, summary: &Summary, rates: &Rates, choice: Choice) -> io::
 }
 
 fn head(state: &State, summary: &Summary) -> String {
-    match absence(state) {
-        Some(absence) => absence,
+    match &state.absence {
+        Some(absence) => absence.clone(),
+        None if state.collector.is_faulty => format!("the configuration has faults; {summary}"),
         None => summary.to_string(),
     }
 }
@@ -154,5 +161,37 @@ impl Drop for Alternate {
         let mut out = io::stdout().lock();
         let _ = out.write_all(b"\x1b[?7h\x1b[?25h\x1b[?1049l");
         let _ = out.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ask::Presence;
+    use super::*;
+    use crate::wire::table::Collector;
+
+    #[test]
+    fn the_head_says_what_is_wrong_with_the_collector() {
+        let mut state = State {
+            rows: Vec::new(),
+            collector: Collector {
+                since: 1,
+                until: None,
+                version: "2".into(),
+                is_faulty: false,
+                hooks_left: 0,
+            },
+            presence: Presence::Runs,
+            age: 0,
+            absence: None,
+        };
+        let summary = Summary::default();
+        let sums = "0 sources on 0 servers: 0 followed; nothing behind";
+        assert_eq!(head(&state, &summary), sums);
+        state.collector.is_faulty = true;
+        let faulty = format!("the configuration has faults; {sums}");
+        assert_eq!(head(&state, &summary), faulty);
+        state.absence = Some("no collector runs".into());
+        assert_eq!(head(&state, &summary), "no collector runs");
     }
 }

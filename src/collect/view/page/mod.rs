@@ -7,7 +7,7 @@ pub const PAGE: &str = include_str!("page.html");
 /// nothing from elsewhere, whatever a box may have smuggled in.
 pub const HEADERS: &str = concat!(
     "Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; ",
-    "script-src 'sha256-AGyQ7qBBBn1pW1/xicJqLbAG9sCSMVUfccPWCoqw7ns='; ",
+    "script-src 'sha256-KZPZswYRVzNQxK0A04sJ54JOTJlq63br+ou1uKshIhE='; ",
     "style-src 'sha256-sPdQsP9l980+zspyJjiEcX6pnow43U8MDJwZ0jiVpFw='; ",
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n",
     "Referrer-Policy: no-referrer\r\n",

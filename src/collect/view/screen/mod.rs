@@ -9,6 +9,7 @@ use super::amount::{Bytes, Span};
 use super::lines;
 use crate::wire::escape::{Escaped, OneLine};
 use crate::wire::table::{Row, State};
+pub use keys::Presses;
 
 /// What the keys have chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,9 +60,8 @@ impl Default for Choice {
 }
 
 impl Choice {
-    /// Takes a key, or the bytes that a special one sends. `page` is how many sources there is room
-    /// for.
-    pub fn press(&mut self, key: &[u8], page: usize) -> Key {
+    /// Takes a key, or the bytes that a special one sends, while this page is shown.
+    pub fn press(&mut self, key: &[u8], page: Page) -> Key {
         let order = match key {
             b"q" | b"Q" | b"\x03" => return Key::Quit,
             b"w" => Some(Order::Worst),
@@ -76,8 +76,8 @@ impl Choice {
             b"t" => (self.troubled, self.offset) = (!self.troubled, 0),
             b"j" | b"\x1b[B" | b"\x1bOB" => self.offset += 1,
             b"k" | b"\x1b[A" | b"\x1bOA" => self.offset = self.offset.saturating_sub(1),
-            b" " | b"\x1b[6~" => self.offset += page,
-            b"\x1b[5~" => self.offset = self.offset.saturating_sub(page),
+            b" " | b"\x1b[6~" => self.offset += page.down,
+            b"\x1b[5~" => self.offset = self.offset.saturating_sub(page.up),
             b"g" | b"\x1b[H" => self.offset = 0,
             _ => {}
         }
@@ -86,6 +86,15 @@ impl Choice {
         }
         Key::Choice
     }
+}
+
+/// How many sources a key for a whole page moves, at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// So many are shown.
+    pub down: usize,
+    /// So many of those before have room.
+    pub up: usize,
 }
 
 /// What came of each source since the last look.
@@ -134,8 +143,9 @@ pub struct Screen<'a> {
     pub width: usize,
 }
 
-/// Puts sources into the order that was chosen, and leaves out those that are not wanted.
-pub fn arrange(rows: &mut Vec<Row<'_>>, rates: &Rates, choice: Choice) {
+/// Puts sources into the order that was chosen, and leaves out those that are not wanted. The
+/// choice goes no further down than to the last one.
+pub fn arrange(rows: &mut Vec<Row<'_>>, rates: &Rates, choice: &mut Choice) {
     if choice.troubled {
         rows.retain(lines::is_troubled);
     }
@@ -150,6 +160,7 @@ pub fn arrange(rows: &mut Vec<Row<'_>>, rates: &Rates, choice: Choice) {
     if choice.is_reversed {
         rows.reverse();
     }
+    choice.offset = choice.offset.min(rows.len().saturating_sub(1));
 }
 
 /// From so many columns on the reason has one of its own; else it has a line of its own.
@@ -162,34 +173,56 @@ impl Screen<'_> {
     /// The lines, none longer than the terminal is wide, none more than it has.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![cut(self.head, self.width), self.columns(None)];
-        let room = self.height.saturating_sub(3);
-        let offset = self.choice.offset.min(self.rows.len().saturating_sub(1));
-        let mut shown = 0;
-        for row in self.rows.iter().skip(offset) {
-            let own = self.of_row(row);
-            if lines.len() - 2 + own.len() > room {
-                break;
-            }
-            lines.extend(own);
-            shown += 1;
+        let (_, rest) = self.parts();
+        let shown = self.fitting(rest.iter());
+        for row in &rest[..shown] {
+            lines.extend(self.of_row(row));
         }
+        // Of the first one the reason may have no room.
         lines.truncate(self.height.saturating_sub(1));
         while lines.len() + 1 < self.height {
             lines.push(String::new());
         }
-        lines.push(self.foot(offset, shown));
+        lines.push(self.foot(shown));
         lines
     }
 
-    /// How many sources there is room for.
-    pub fn page(&self) -> usize {
-        self.height.saturating_sub(4).max(1)
+    /// How far the keys for a page move from here.
+    pub fn page(&self) -> Page {
+        let (before, rest) = self.parts();
+        Page {
+            down: self.fitting(rest.iter()).max(1),
+            up: self.fitting(before.iter().rev()).max(1),
+        }
     }
 
-    fn foot(&self, offset: usize, shown: usize) -> String {
+    /// The sources before the first one that is shown, and those from there on.
+    fn parts(&self) -> (&[Row<'_>], &[Row<'_>]) {
+        let last = self.rows.len().saturating_sub(1);
+        self.rows.split_at(self.choice.offset.min(last))
+    }
+
+    /// How many of these have room together; one is enough where there is room for a line.
+    fn fitting<'a>(&self, rows: impl Iterator<Item = &'a Row<'a>>) -> usize {
+        let mut room = self.height.saturating_sub(3);
+        let mut count = 0;
+        for row in rows {
+            let len = 1 + usize::from(self.has_reason(row));
+            if room < len && (count > 0 || room == 0) {
+                break;
+            }
+            room = room.saturating_sub(len);
+            count += 1;
+        }
+        count
+    }
+
+    fn foot(&self, shown: usize) -> String {
         let all = self.rows.len();
-        let place = match all {
-            0 => "no sources".to_owned(),
+        let offset = self.parts().0.len();
+        let place = match (all, shown) {
+            (0, _) => "no sources".to_owned(),
+            (_, 0) => format!("0 of {all}"),
             _ => format!("{}-{} of {all}", offset + 1, offset + shown),
         };
         let keys = [
@@ -203,10 +236,15 @@ impl Screen<'_> {
 
     fn of_row(&self, row: &Row<'_>) -> Vec<String> {
         let mut own = vec![self.columns(Some(row))];
-        if self.width < WIDE && !why(row).is_empty() {
+        if self.has_reason(row) {
             own.push(cut(&format!("    {}", why(row)), self.width));
         }
         own
+    }
+
+    /// Whether its reason has a line of its own.
+    fn has_reason(&self, row: &Row<'_>) -> bool {
+        self.width < WIDE && !why(row).is_empty()
     }
 
     /// One line of columns; the names of them without a source.
@@ -366,5 +404,6 @@ fn columns_of(c: char) -> usize {
     }
 }
 
+mod keys;
 #[cfg(test)]
 mod tests;

@@ -44,9 +44,20 @@ fn rows(count: usize) -> Vec<Row<'static>> {
 }
 
 fn shown(count: usize, choice: Choice, height: usize, width: usize) -> Vec<String> {
+    on_screen(count, choice, height, width, |screen| screen.lines())
+}
+
+/// What this asks of a screen.
+fn on_screen<T>(
+    count: usize,
+    mut choice: Choice,
+    height: usize,
+    width: usize,
+    ask: impl FnOnce(&Screen<'_>) -> T,
+) -> T {
     let (mut rows, rates) = (rows(count), Rates::default());
-    arrange(&mut rows, &rates, choice);
-    let screen = Screen {
+    arrange(&mut rows, &rates, &mut choice);
+    ask(&Screen {
         rows: &rows,
         rates: &rates,
         head: "40 sources on 40 servers: 36 followed, 4 in error; nothing behind",
@@ -54,9 +65,10 @@ fn shown(count: usize, choice: Choice, height: usize, width: usize) -> Vec<Strin
         choice,
         height,
         width,
-    };
-    screen.lines()
+    })
 }
+
+const PAGE: Page = Page { down: 20, up: 20 };
 
 #[test]
 fn it_fits_every_terminal() {
@@ -112,14 +124,14 @@ fn the_end_of_a_long_name_is_shown() {
 #[test]
 fn keys_choose() {
     let mut choice = Choice::default();
-    assert_eq!(choice.press(b"n", 20), Key::Choice);
+    assert_eq!(choice.press(b"n", PAGE), Key::Choice);
     let lines = shown(40, choice, 24, 80);
     assert!(lines[2].starts_with("10.0.0.0 ") && lines[3].starts_with("10.0.0.1 "));
-    choice.press(b"i", 20);
+    choice.press(b"i", PAGE);
     assert!(shown(40, choice, 24, 80)[2].starts_with("10.0.0.9 "));
-    choice.press(b"t", 20);
+    choice.press(b"t", PAGE);
     assert!(shown(40, choice, 24, 80)[23].starts_with("1-4 of 4 "));
-    choice.press(b"t", 20);
+    choice.press(b"t", PAGE);
     for (key, offset) in [
         (&b"j"[..], 1),
         (b"\x1b[B", 2),
@@ -129,12 +141,56 @@ fn keys_choose() {
         (b"g", 0),
         (b"\x1b[A", 0),
     ] {
-        choice.press(key, 20);
+        choice.press(key, PAGE);
         assert_eq!(choice.offset, offset, "{key:?}");
     }
     choice.offset = 1000;
     assert!(shown(40, choice, 24, 80)[23].starts_with("40-40 of 40"));
-    assert_eq!(choice.press(b"q", 20), Key::Quit);
+    assert_eq!(choice.press(b"q", PAGE), Key::Quit);
+}
+
+#[test]
+fn a_page_further_shows_what_comes_next() {
+    // A reason takes a line where the terminal is narrow.
+    for (height, width) in [(24, 80), (24, 120), (9, 80), (4, 80), (3, 80)] {
+        let place = |choice| shown(40, choice, height, width)[height - 1].clone();
+        let page = |choice| on_screen(40, choice, height, width, |screen| screen.page());
+        let mut choice = Choice::default();
+        let mut starts = Vec::new();
+        while choice.offset < 40 {
+            starts.push(choice.offset);
+            let foot = place(choice);
+            choice.press(b" ", page(choice));
+            match height {
+                3 => assert!(foot.starts_with("0 of 40"), "{foot}"),
+                _ => {
+                    let last = choice.offset.min(40);
+                    let expected = format!("{}-{last} of 40", starts[starts.len() - 1] + 1);
+                    assert!(foot.starts_with(&expected), "{foot} {expected}");
+                }
+            }
+        }
+        // The way back leaves nothing out either.
+        choice.offset = starts.pop().unwrap();
+        while choice.offset > 0 {
+            let before = choice.offset;
+            choice.press(b"\x1b[5~", page(choice));
+            let there = page(choice).down;
+            assert!(choice.offset < before && choice.offset + there >= before);
+        }
+    }
+}
+
+#[test]
+fn who_goes_too_far_down_is_at_the_last_one() {
+    let (mut rows, rates) = (rows(40), Rates::default());
+    let mut choice = Choice::default();
+    for _ in 0..9 {
+        choice.press(b" ", PAGE);
+        arrange(&mut rows, &rates, &mut choice);
+    }
+    choice.press(b"k", PAGE);
+    assert_eq!(choice.offset, 38);
 }
 
 #[test]
@@ -146,8 +202,8 @@ fn a_rate_is_what_came_between_two_looks() {
     rates.note(&rows, 1500);
     assert_eq!([rates.of(&rows[0]), rates.of(&rows[1])], [2000, 0]);
     let mut choice = Choice::default();
-    choice.press(b"r", 20);
-    arrange(&mut rows, &rates, choice);
+    choice.press(b"r", PAGE);
+    arrange(&mut rows, &rates, &mut choice);
     assert_eq!(rows[0].bytes, 3100);
     // A collector that was started anew counts anew.
     rows[0].bytes = 5;
