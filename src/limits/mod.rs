@@ -191,6 +191,18 @@ pub const UNSENT_MAX: u32 = 128 * 1024;
 /// many system calls as a long one.
 pub const SEND_COST_LEN: usize = 1024;
 
+/// What a piece of a frame counts at least in a box's share of a turn, in bytes: it may take a
+/// system call, however few bytes it has.
+pub const PIECE_COST_LEN: usize = 1024;
+
+/// How often the room for what is read of a box is halved at most, from [`CHUNK_LEN`] on: one that
+/// sends tiny frames is not to fill it with thousands of them.
+pub const READ_HALVED_MAX: u8 = 5;
+
+/// How long the collector may take, in one turn of its loop, what boxes send that have more than
+/// their share of a turn.
+pub const READ_MS: u64 = 3;
+
 /// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 

@@ -42,6 +42,11 @@ impl ReadyList {
         Some(index)
     }
 
+    /// Whether `index` stands in the line.
+    pub fn has(&self, index: u32) -> bool {
+        self.queued.get(index as usize).is_some_and(|it| *it)
+    }
+
     /// All in the line, the first first.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.line.iter().copied()

@@ -16,6 +16,8 @@ pub struct Receiver {
     state: State,
     /// The number of bytes taken; no further than its type goes.
     taken: u32,
+    /// How many pieces that made, round and round.
+    pieces: u32,
 }
 
 /// Where in a frame the stream stands. A payload that is collected has room of its own, so that a
@@ -85,7 +87,14 @@ impl Receiver {
     pub fn next<'a>(&mut self, input: &'a [u8]) -> (usize, Piece<'a>) {
         let (taken, piece) = self.step(input);
         self.taken = self.taken.saturating_add(taken as u32);
+        self.pieces = self.pieces.wrapping_add(1);
         (taken, piece)
+    }
+
+    /// The number of pieces handed on so far; it begins again after the largest one. Each is work,
+    /// however few bytes it has.
+    pub fn pieces(&self) -> u32 {
+        self.pieces
     }
 
     /// The number of bytes taken so far; beyond what its type can say, the largest number.

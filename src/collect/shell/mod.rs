@@ -4,6 +4,7 @@
 //! files. What a source does next is for [`super::source`] to decide.
 
 mod addresses;
+mod appetite;
 mod apply;
 mod asked;
 pub mod check;
@@ -58,7 +59,7 @@ use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
-use crate::limits::{CHUNK_LEN, STATUS_TOUCH_MS, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, READ_MS, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::noise::key::Identity;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
@@ -274,11 +275,7 @@ impl Collector {
             for event in events {
                 self.handle_event(event);
             }
-            for _ in 0..self.ready.len() {
-                if let Some(index) = self.ready.pop() {
-                    self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
-                }
-            }
+            self.turn_over_ready();
             self.turn_over_names();
             if self.all_were_heard(heard) {
                 self.turn_over_deadlines(looked_at);
@@ -348,8 +345,27 @@ impl Collector {
         deadlines.into_iter().flatten().min()
     }
 
+    /// Lets those read on that had more than their share of a turn, one after the other, for a
+    /// while: however many of them there are, and however dear what they bring, whoever has little
+    /// is heard in between.
+    fn turn_over_ready(&mut self) {
+        let until = clock::now().mono.plus_ms(READ_MS);
+        for _ in 0..self.ready.len() {
+            if let Some(index) = self.ready.pop() {
+                self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
+            }
+            if clock::now().mono >= until {
+                return;
+            }
+        }
+    }
+
     fn turn_over_deadlines(&mut self, due: Mono) {
         while let Some(index) = self.deadlines.pop_due(due) {
+            // What waits for its turn to be read has come in time.
+            if self.ready.has(index) {
+                self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
+            }
             self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
         }
     }
@@ -395,7 +411,8 @@ impl Collector {
         if event.writable {
             self.drive(index, &mut |slot, cx, _| slot.handle_writable(cx));
         }
-        if event.readable {
+        // Whoever waits for his turn has it then.
+        if event.readable && !self.ready.has(index) {
             self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
         }
     }

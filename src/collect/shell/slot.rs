@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use mio::Registry;
 
 use super::addresses::Addresses;
+use super::appetite::Appetite;
 use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
 use crate::collect::copy::{FileError, HookEvent, Syncs};
@@ -45,6 +46,7 @@ pub struct Slot {
     record: Record,
     /// How many events wait for the operator's program.
     hooks_waiting: u8,
+    appetite: Appetite,
 }
 
 /// What the addresses of a name mean for its source.
@@ -74,6 +76,7 @@ impl Slot {
             reported_error: true,
             record: Record::new(now.wall),
             hooks_waiting: 0,
+            appetite: Appetite::default(),
         }
     }
 
@@ -221,11 +224,16 @@ impl Slot {
         if self.source.is_changing() {
             return Rest::None;
         }
-        let (source, record) = (&mut self.source, &mut self.record);
-        let read = connection.read(buf, TURN_BYTES_MAX, &mut |input| {
+        let (source, record, appetite) = (&mut self.source, &mut self.record, &mut self.appetite);
+        let room = appetite.room(connection.least_room()).min(buf.len());
+        let mut share = TURN_BYTES_MAX;
+        let read = connection.read(&mut buf[..room], TURN_BYTES_MAX, &mut |input| {
             record.note_contact(cx.now.wall);
+            let (len, before) = (input.len(), source.pieces());
             source.handle_input(input, cx);
-            match source.wants_connection() && !source.is_changing() {
+            let pieces = source.pieces().saturating_sub(before);
+            share = share.saturating_sub(appetite.took(len, pieces));
+            match share > 0 && source.wants_connection() && !source.is_changing() {
                 true => Continue(()),
                 false => Break(()),
             }

@@ -5,6 +5,7 @@ use super::link::Phase;
 use crate::collect::error::SourceError;
 use crate::store::WriteStore;
 use crate::time::Mono;
+use crate::wire::receiver::Receiver;
 use crate::wire::table::State;
 
 use super::Context;
@@ -54,6 +55,11 @@ impl<F> Source<F> {
             Phase::Waiting { until } => Some(*until),
             _ => None,
         }
+    }
+
+    /// Counts the pieces of frames that came over the present connection, round and round.
+    pub fn pieces(&self) -> u32 {
+        self.link.receiver().map_or(0, Receiver::pieces)
     }
 
     /// Losses and differences on record.

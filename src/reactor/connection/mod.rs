@@ -24,6 +24,7 @@ pub use self::transform::Plain;
 pub use self::transform::Transform;
 use super::Rest;
 use super::token::Token;
+use crate::limits::CHUNK_LEN;
 #[cfg(feature = "noise")]
 use crate::noise::channel::Channel;
 use crate::noise::key::ServerKey;
@@ -195,6 +196,14 @@ impl<T: Transform> Connection<T> {
             }
         }
         Ok(())
+    }
+
+    /// Room that a caller of [`read`](Self::read) has to offer at least. Records are opened whole.
+    pub fn least_room(&self) -> usize {
+        match self.transform.is_identity() {
+            true => 1,
+            false => CHUNK_LEN,
+        }
     }
 
     /// Whether it is worthwhile to prepare something for [`write`](Self::write). If not, an event
