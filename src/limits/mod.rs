@@ -203,6 +203,10 @@ pub const READ_HALVED_MAX: u8 = 5;
 /// their share of a turn.
 pub const READ_MS: u64 = 3;
 
+/// How long the collector may take, in one turn of its loop, to do what is due, of which each may
+/// wait for the disk.
+pub const DUE_MS: u64 = 10;
+
 /// How long the server may send, in one turn of its loop, to clients that take more than one chunk.
 pub const SEND_MS: u64 = 3;
 

@@ -59,7 +59,7 @@ use super::copy::pointer::BootId;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
-use crate::limits::{CHUNK_LEN, READ_MS, STATUS_TOUCH_MS, WALLS_CHECK_MS};
+use crate::limits::{CHUNK_LEN, DUE_MS, READ_MS, STATUS_TOUCH_MS, WALLS_CHECK_MS};
 use crate::noise::key::Identity;
 use crate::random::Random;
 use crate::reactor::deadlines::Deadlines;
@@ -257,7 +257,7 @@ impl Collector {
         self.inside.begun();
         // All first tries fall into the first turn: one barrier serves all files of a file system.
         self.store.batch(true);
-        self.turn_over_deadlines(self.now.mono);
+        self.turn_over_deadlines(self.now.mono, None);
         self.store.batch(false);
         self.check_failed_syncs();
         while !self.is_shut_out {
@@ -278,7 +278,8 @@ impl Collector {
             self.turn_over_ready();
             self.turn_over_names();
             if self.all_were_heard(heard) {
-                self.turn_over_deadlines(looked_at);
+                let until = clock::now().mono.plus_ms(DUE_MS);
+                self.turn_over_deadlines(looked_at, Some(until));
                 self.turn_over_families(looked_at);
             }
             self.make_changes();
@@ -360,13 +361,18 @@ impl Collector {
         }
     }
 
-    fn turn_over_deadlines(&mut self, due: Mono) {
+    /// Does what is due, as far as it comes until that moment: whoever has news is heard in
+    /// between.
+    fn turn_over_deadlines(&mut self, due: Mono, until: Option<Mono>) {
         while let Some(index) = self.deadlines.pop_due(due) {
             // What waits for its turn to be read has come in time.
             if self.ready.has(index) {
                 self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
             }
             self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
+            if until.is_some_and(|until| clock::now().mono >= until) {
+                return;
+            }
         }
     }
 

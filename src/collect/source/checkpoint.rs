@@ -9,21 +9,21 @@ use crate::limits::{CHECKPOINT_LEN, CHECKPOINT_MS};
 use crate::store::WriteStore;
 
 impl<F> Source<F> {
-    /// Notes that bytes were appended that only a checkpoint makes good: makes one if they are many
-    /// by now, else some time later.
-    pub(super) fn note_growth<S: WriteStore<File = F>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
+    /// Notes that bytes were appended that only a checkpoint makes good: one is due if they are
+    /// many by now, else some time later. It waits for its turn among what is due, as all others
+    /// wait for its syncs.
+    pub(super) fn note_growth<S>(&mut self, cx: &Context<'_, S>) {
         let since = self.disk.copy().map_or(0, LocalCopy::since_checkpoint);
-        if since >= CHECKPOINT_LEN {
-            return self.make_checkpoint(cx);
-        }
-        if since > 0 && self.disk.checkpoint_at().is_none() {
-            let at = cx.now.mono.plus_ms(CHECKPOINT_MS);
-            self.disk.set_checkpoint(Some(at));
-        }
-        Ok(())
+        let now = cx.now.mono;
+        let due = match since {
+            0 => return,
+            CHECKPOINT_LEN.. => now,
+            _ => now.plus_ms(CHECKPOINT_MS),
+        };
+        // Not later than it was due before, or it would never be made while bytes come.
+        let before = self.disk.checkpoint_at();
+        let at = before.map_or(due, |before| before.min(due));
+        self.disk.set_checkpoint(Some(at));
     }
 
     /// Makes a checkpoint if its time has come.
@@ -90,7 +90,12 @@ mod tests {
         for _ in 0..16 {
             rig.receive(&[b'x'; CHECKPOINT_LEN as usize / 16]);
         }
-        assert_eq!(pointer(&rig).checkpoint, 3 + CHECKPOINT_LEN);
+        // Not by the bytes themselves: it has its turn with all others that are due.
+        assert_eq!(pointer(&rig).checkpoint, 3);
+        rig.now_ms += 1;
+        rig.receive(b"x");
+        rig.with(|source, cx| source.handle_timeout(cx));
+        assert_eq!(pointer(&rig).checkpoint, 4 + CHECKPOINT_LEN);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl<F> Source<F> {
         let mut files = cx.files(&self.config, "");
         copy.append(&data[known..len], &mut files)
             .map_err(SourceError::Files)?;
-        self.note_growth(cx)?;
+        self.note_growth(cx);
         Ok(true)
     }
 
