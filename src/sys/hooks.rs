@@ -24,6 +24,30 @@ pub struct Hook {
     pub program: PathBuf,
     /// Whether what it prints goes to stderr only, for stdout has another form.
     pub spares_stdout: bool,
+    /// Whether it may be given a variable.
+    pub accepts: Box<Accepts>,
+}
+
+/// Judges a variable by its name and its value.
+pub type Accepts = dyn Fn(&[u8], &[u8]) -> bool;
+
+impl Hook {
+    /// Whether it may be run with these variables, each of which ends with a NUL. One that is set
+    /// twice would hide another one.
+    fn accepts_all(&self, variables: &[u8]) -> bool {
+        let Some(variables) = variables.strip_suffix(b"\0") else {
+            return variables.is_empty();
+        };
+        let mut names: heapless::Vec<&[u8], VARIABLES_MAX> = heapless::Vec::new();
+        variables.split(|byte| *byte == 0).all(|text| {
+            let end = text.iter().position(|byte| *byte == b'=');
+            let parts = end.and_then(|end| Some((text.get(..end)?, text.get(end + 1..)?)));
+            parts.is_some_and(|(name, value)| {
+                let is_new = !names.contains(&name) && names.push(name).is_ok();
+                is_new && (self.accepts)(name, value)
+            })
+        })
+    }
 }
 
 /// How a run ended.
@@ -139,6 +163,9 @@ pub(super) const ENDS: usize = HOOKS_TOGETHER_MAX + 1;
 /// Three paths and a host name, each of which may be as long as the system lets it, and more.
 const MESSAGE_MAX_LEN: usize = 20_000;
 
+/// More variables than there are.
+const VARIABLES_MAX: usize = 8;
+
 /// How often one is looked at whose end the system does not tell by a descriptor.
 const LOOK_MS: libc::c_int = 100;
 
@@ -231,13 +258,16 @@ impl<'a> Runner<'a> {
     }
 
     fn start(&mut self, place: u8, variables: &[u8]) {
+        let Some(hook) = self.hook else { return };
+        if !hook.accepts_all(variables) {
+            return self.tell(place, Ended::NotRun(libc::EPERM as u8));
+        }
         let life = self.life;
         let is_left = |it: &&mut Running| it.life != life && *it.variables == *variables;
         if let Some(running) = self.running.iter_mut().find(is_left) {
             (running.place, running.life) = (place, life);
             return;
         }
-        let Some(hook) = self.hook else { return };
         if self.running.is_full() {
             return self.tell(place, Ended::Busy);
         }
@@ -326,6 +356,7 @@ mod tests {
         Hook {
             program,
             spares_stdout: false,
+            accepts: Box::new(|name, _| name.starts_with(b"FETCHLOGS_") || name == b"TOLD"),
         }
     }
 
@@ -399,6 +430,36 @@ mod tests {
         hooks.start(1, &[]).unwrap();
         let missing = Ended::NotRun(libc::ENOENT as u8);
         assert_eq!(next(&mut runner, &hooks), (1, missing));
+    }
+
+    #[test]
+    fn what_it_may_not_be_given_is_not_run() {
+        let _alone = alone();
+        let dir = tempfile::tempdir().unwrap();
+        let ran = dir.path().join("ran");
+        let script = hook(dir.path(), &format!("touch {}", ran.display()));
+        let mut runner = Runner::new(Some(&script));
+        let hooks = runner.new_line().unwrap();
+        let refused = Ended::NotRun(libc::EPERM as u8);
+        let odd: [&[(&str, &str)]; 6] = [
+            &[("LD_PRELOAD", "/c/evil.so")],
+            &[("FETCHLOGS_EVENT", "lost"), ("PATH", "/c")],
+            &[("FETCHLOGS_EVENT", "lost"), ("FETCHLOGS_EVENT", "rotated")],
+            &[("FETCHLOGS_EVENT", "lost\0BASH_ENV=/c/evil")],
+            &[("FETCHLOGS_EVENT", "lost\0odd")],
+            &[("FETCHLOGS_EVENT", "lost\0")],
+        ];
+        for variables in odd {
+            let variables: Vec<_> = variables
+                .iter()
+                .map(|(name, value)| (*name, OsStr::new(*value)))
+                .collect();
+            hooks.start(5, &variables).unwrap();
+            assert_eq!(next(&mut runner, &hooks), (5, refused), "{variables:?}");
+        }
+        hooks.0.send_bytes(b"\x06FETCHLOGS_EVENT=cut").unwrap();
+        assert_eq!(next(&mut runner, &hooks), (6, refused));
+        assert!(!ran.exists());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The walls around the collector, and how it goes on where they shut out what it needs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::common::collector::{Place, REMOTE, Signal};
 use super::common::scripted::Scripted;
@@ -47,6 +48,48 @@ fn sources_in_other_directories_are_taken_up_by_a_successor() {
     collector.signal(Signal::TERM);
     assert!(collector.wait().success());
     walls::expect_gone(successor);
+}
+
+/// The helper knows only directories of copies, whichever process asks for a run.
+#[test]
+fn hooks_hear_of_copies_wherever_they_are_by_now() {
+    let [old, new] = [5, 6].map(Scripted::numbered);
+    let place = Place::new();
+    let line = |server: &Scripted, name: &str| {
+        let address = server.address();
+        let (ip, port) = (address.ip(), address.port());
+        format!("{ip} {port} {REMOTE} {name} {name}.ptr")
+    };
+    let (hook, told) = (place.path("hook"), place.path("told"));
+    let note = format!(
+        "#!/bin/sh\necho $FETCHLOGS_EVENT $FETCHLOGS_FILE >>{}\n",
+        told.display()
+    );
+    fs::write(&hook, note).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(place.path("one")).unwrap();
+    place.configure(&[line(&old, "./one/../one/old")]);
+    let mut collector = place.start(&["-x", hook.to_str().unwrap()]);
+    let rotate = |server: &Scripted, name: &str| {
+        server.accept().send("O 7\nabc");
+        place.wait_for(name, b"abc");
+        let mut call = server.accept();
+        call.send("O 9\nnext");
+        place.wait_for(name, b"next");
+        let (dir, name) = name.rsplit_once('/').unwrap();
+        until("what the hook is told", || {
+            let told = fs::read_to_string(&told).unwrap_or_default();
+            told.contains("rotated ") && told.contains(&format!("/{dir}/{name}."))
+        });
+        call
+    };
+    let _call = rotate(&old, "one/old");
+    fs::create_dir(place.path("other")).unwrap();
+    place.configure(&[line(&new, "other/new")]);
+    collector.signal(Signal::HUP);
+    let _call = rotate(&new, "other/new");
+    collector.signal(Signal::TERM);
+    assert!(collector.wait().success());
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::collect::copy::directory_of;
 use crate::collect::copy::pointer::BootId;
 use crate::collect::shell::control::{self, Doors};
 use crate::collect::shell::seats::{self, Taken};
-use crate::collect::shell::{self, Collector, Form, Options, conf, reaches};
+use crate::collect::shell::{self, Collector, Form, Handed, Options, conf, reaches};
 use crate::collect::source::Periods;
 use crate::collect::view::summary::Count;
 use crate::limits::CONFIG_ERRORS_MAX;
@@ -167,11 +167,21 @@ fn run(_: &OsStr, args: &[OsString]) -> Result<(), Exit> {
     // Before the privileges are given up: ports below 1024 are for root.
     let port = options::value(&parsed, 'l').map(listen).transpose()?;
     let mut daemon = Daemon::start(NAME, &parsed)?;
-    daemon.run_hook(options.hook.clone().map(|program| Hook {
+    let known = || Handed::new(&options.config_path, &options.base_dir, &config);
+    let handed = options.hook.is_some().then(known).map(Rc::new);
+    let hook = handed.clone().zip(options.hook.clone());
+    daemon.run_hook(hook.map(|(handed, program)| Hook {
         program,
         spares_stdout: options.form == Form::Json,
+        accepts: Box::new(move |name, value| handed.accepts(name, value)),
     }));
-    let texts = || outside::file_of(&conf::gather(&options.config_path).pack());
+    let texts = || {
+        let texts = conf::gather(&options.config_path);
+        if let Some(handed) = &handed {
+            handed.learn(&texts);
+        }
+        outside::file_of(&texts.pack())
+    };
     let rehearse = || rehearse(&options, &parsed).map_err(|exit| exit.message().to_owned());
     let held = (config, port);
     let (signals, held) = daemon.leave_helper(&texts, &rehearse, signals, held)?;

@@ -147,7 +147,7 @@ pub fn add_members_on_disk(config: &mut Config) {
 /// The rights of their directories: what logs say is not for everybody.
 const COPIES_MODE: u32 = 0o750;
 
-fn parse(conf: &Path, dir: &Path, texts: &Texts) -> Result<Config, Unusable> {
+pub(super) fn parse(conf: &Path, dir: &Path, texts: &Texts) -> Result<Config, Unusable> {
     match texts.failed() {
         Some(why) => Err(Unusable::Unreadable(conf.to_path_buf(), why.to_owned())),
         None => Config::read(dir, texts).map_err(Unusable::Invalid),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
+use super::handed::VARIABLES;
 use super::journal::Journal;
 use super::slot::{Cx, Slot};
 use super::{Collector, HOOKS};
@@ -158,17 +159,15 @@ impl HookRuns {
         let server = config.server().to_string();
         let bytes = event.bytes.map(|bytes| bytes.to_string());
         let md5 = event.md5_text();
-        let variables = [
-            ("FETCHLOGS_EVENT", OsStr::new(event.kind.word())),
-            ("FETCHLOGS_SERVER", OsStr::new(&server)),
-            ("FETCHLOGS_LOG", OsStr::from_bytes(&config.remote)),
-            ("FETCHLOGS_FILE", file.as_os_str()),
-            (
-                "FETCHLOGS_BYTES",
-                OsStr::new(bytes.as_deref().unwrap_or_default()),
-            ),
-            ("FETCHLOGS_MD5", OsStr::new(&md5)),
+        let values = [
+            OsStr::new(event.kind.word()),
+            OsStr::new(&server),
+            OsStr::from_bytes(&config.remote),
+            file.as_os_str(),
+            OsStr::new(bytes.as_deref().unwrap_or_default()),
+            OsStr::new(&md5),
         ];
+        let variables: [_; VARIABLES.len()] = std::array::from_fn(|at| (VARIABLES[at], values[at]));
         match line.start(start.place, &variables) {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Gone),

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{FileId, Network, Reach, Right};
-use crate::sys::{cvt, files, once_more};
+use crate::sys::{cvt, env, files, once_more};
 
 const EXECUTE: u64 = 1 << 0;
 const WRITE_FILE: u64 = 1 << 1;
@@ -29,6 +29,8 @@ const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
 const BIND_TCP: u64 = 1 << 0;
 const CONNECT_TCP: u64 = 1 << 1;
 
+/// Sockets without a file are connected to only behind the same walls.
+const SCOPE_ABSTRACT: u64 = 1 << 0;
 /// Signals reach only processes behind the same walls.
 const SCOPE_SIGNAL: u64 = 1 << 1;
 
@@ -126,6 +128,11 @@ fn handled(version: u32, network: Network) -> Handled {
     }
     if version >= 6 {
         handled.scoped = SCOPE_SIGNAL;
+        // A service manager may listen at such a one.
+        let manager = env::variable(c"NOTIFY_SOCKET");
+        if !manager.is_some_and(|name| name.as_encoded_bytes().starts_with(b"@")) {
+            handled.scoped |= SCOPE_ABSTRACT;
+        }
     }
     handled
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Abilities, FileId, Network, Reach, filter, landlock};
+use super::{Abilities, FileId, Network, Reach, capabilities, filter, landlock};
 use crate::sys::cvt;
 
 /// What [`super::abilities`] tells.
@@ -24,12 +24,13 @@ pub fn confine(reaches: &[Reach], network: Network) -> io::Result<Option<Vec<Opt
         // same effect; for a user without privileges there is nothing to win by it.
         set(libc::PR_SET_DUMPABLE, 0)?;
     }
+    capabilities::keep(capabilities::of(network));
     let laid = match abilities.landlock {
         0 => None,
         version => Some(landlock::restrict(version, reaches, network)?),
     };
     if abilities.filter {
-        filter::install()?;
+        filter::install(network)?;
     }
     Ok(laid)
 }

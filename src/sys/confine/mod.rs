@@ -1,10 +1,12 @@
 //! Confinement: what a daemon can still do once it has started, whoever speaks through it.
 //!
-//! Four walls, each of its own: no new privileges and no look into the process (prctl(2)), files
-//! and network by Landlock (landlock(7)), system calls by a filter (seccomp(2)). None of them can
-//! be taken down again, and every child has them too. What a kernel does not have is left out;
-//! [`Abilities`] tells.
+//! Five walls, each of its own: no new privileges and no look into the process (prctl(2)), of
+//! root's privileges only those that are used (capabilities(7)), files and network by Landlock
+//! (landlock(7)), system calls by a filter (seccomp(2)). None of them can be taken down again, and
+//! every child has them too. What a kernel does not have is left out; [`Abilities`] tells.
 
+#[cfg(target_os = "linux")]
+mod capabilities;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]

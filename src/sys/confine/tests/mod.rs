@@ -1,14 +1,19 @@
 //! What somebody tries who has taken over a daemon: each act in a copy of the test program behind
 //! the daemon's walls, and as a check of the act itself in one without any.
 
+mod acts;
+
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use self::acts::{OF_BOTH, OF_THE_COLLECTOR, OF_THE_SERVER};
 use super::*;
 use crate::sys::cvt;
 use crate::sys::testing::in_child;
@@ -21,6 +26,8 @@ struct World {
     /// Somebody else's process.
     neighbour: std::process::Child,
     listener: TcpListener,
+    /// Has no file.
+    nameless: UnixListener,
 }
 
 impl World {
@@ -35,11 +42,13 @@ impl World {
         }
         symlink(base.join("secrets/shadow"), base.join("logs/link")).unwrap();
         let neighbour = std::process::Command::new("sleep").arg("60").spawn();
+        let nameless = SocketAddr::from_abstract_name(base.as_os_str().as_bytes());
         World {
             base,
             _dir: dir,
             neighbour: neighbour.unwrap(),
             listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+            nameless: UnixListener::bind_addr(&nameless.unwrap()).unwrap(),
         }
     }
 
@@ -90,255 +99,6 @@ enum Wall {
 }
 
 type Act = fn(&World) -> io::Result<()>;
-
-/// What neither daemon has any business with.
-const OF_BOTH: &[(&str, Wall, Act)] = &[
-    ("read /etc/shadow", FILES, |_| read("/etc/shadow")),
-    ("read /etc/passwd", FILES, |_| read("/etc/passwd")),
-    ("read a secret file", FILES, |w| {
-        read(w.path("secrets/shadow"))
-    }),
-    ("read it through a link", FILES, |w| {
-        read(w.path("logs/link"))
-    }),
-    ("read it by a way around", FILES, |w| {
-        read(w.path("logs/../secrets/shadow"))
-    }),
-    ("list /", FILES, |_| fs::read_dir("/").map(drop)),
-    ("list a secret directory", FILES, |w| {
-        fs::read_dir(w.path("secrets")).map(drop)
-    }),
-    ("read a neighbour's environment", FILES, |w| {
-        read(format!("/proc/{}/environ", w.neighbour()))
-    }),
-    ("open a neighbour's memory", FILES, |w| {
-        write_to(format!("/proc/{}/mem", w.neighbour()))
-    }),
-    ("open the kernel's settings", FILES, |_| {
-        write_to("/proc/sys/kernel/core_pattern")
-    }),
-    ("make a file for cron", FILES, |_| {
-        make(Path::new("/etc/cron.d/x"))
-    }),
-    ("make a file in /tmp", FILES, |w| make(&w.path("x"))),
-    ("make a file among secrets", FILES, |w| {
-        make(&w.path("secrets/x"))
-    }),
-    ("write a secret file", FILES, |w| {
-        write_to(w.path("secrets/shadow"))
-    }),
-    ("empty a secret file", Wall::Landlock(3), |w| {
-        let path = text(&w.path("secrets/shadow"));
-        // SAFETY: the path ends in NUL and outlives the call.
-        cvt(unsafe { libc::truncate(path.as_ptr(), 0) }).map(drop)
-    }),
-    ("remove a secret file", FILES, |w| {
-        fs::remove_file(w.path("secrets/shadow"))
-    }),
-    ("move a secret file", FILES, |w| {
-        fs::rename(w.path("secrets/shadow"), w.path("logs/taken"))
-    }),
-    ("link a secret file", FILES, |w| {
-        fs::hard_link(w.path("secrets/shadow"), w.path("logs/taken"))
-    }),
-    ("make a link", FILES, |w| {
-        symlink("/etc/shadow", w.path("logs/new"))
-    }),
-    ("make a directory", FILES, |w| {
-        fs::create_dir(w.path("logs/new"))
-    }),
-    ("make a FIFO", Wall::Filter, |w| {
-        let path = text(&w.path("logs/new"));
-        // SAFETY: the path ends in NUL and outlives the call.
-        cvt(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }).map(drop)
-    }),
-    ("open a file to everybody", Wall::Filter, |w| {
-        fs::set_permissions(w.path("secrets/shadow"), fs::Permissions::from_mode(0o666))
-    }),
-    ("give a file away", Wall::Filter, |w| {
-        std::os::unix::fs::chown(w.path("secrets/shadow"), Some(1), None)
-    }),
-    ("give an open file away", Wall::Filter, |w| {
-        let file = File::open(w.path("logs/log"))?;
-        std::os::unix::fs::fchown(file, Some(1), None)
-    }),
-    ("give an open file and its group away", Wall::Filter, |w| {
-        let file = File::open(w.path("logs/log"))?;
-        std::os::unix::fs::fchown(file, Some(1), Some(1))
-    }),
-    ("label a file", Wall::Filter, |w| {
-        let path = text(&w.path("secrets/shadow"));
-        let (name, value) = (c"user.x", b"x");
-        call(
-            libc::SYS_setxattr,
-            &[
-                path.as_ptr() as usize,
-                name.as_ptr() as usize,
-                value.as_ptr() as usize,
-                1,
-                0,
-            ],
-        )
-    }),
-    ("run a shell", Wall::Filter, |_| {
-        let path = c"/bin/sh";
-        let arguments: [*const libc::c_char; 4] = [
-            path.as_ptr(),
-            c"-c".as_ptr(),
-            c"exit 77".as_ptr(),
-            std::ptr::null(),
-        ];
-        call(
-            libc::SYS_execve,
-            &[path.as_ptr() as usize, arguments.as_ptr() as usize, 0],
-        )
-    }),
-    ("run what is open", Wall::Filter, |_| {
-        call(
-            libc::SYS_execveat,
-            &[usize::MAX, c"".as_ptr() as usize, 0, 0, 0],
-        )
-    }),
-    ("trace a neighbour", Wall::Filter, |w| {
-        call(
-            libc::SYS_ptrace,
-            &[libc::PTRACE_SEIZE as usize, w.neighbour(), 0, 0],
-        )
-    }),
-    ("read a neighbour's memory", Wall::Filter, |w| {
-        call(libc::SYS_process_vm_readv, &[w.neighbour(), 0, 0, 0, 0, 0])
-    }),
-    ("write a neighbour's memory", Wall::Filter, |w| {
-        call(libc::SYS_process_vm_writev, &[w.neighbour(), 0, 0, 0, 0, 0])
-    }),
-    ("hold a neighbour", Wall::Filter, |w| {
-        call(libc::SYS_pidfd_open, &[w.neighbour(), 0])
-    }),
-    ("signal a neighbour", Wall::Landlock(6), |w| {
-        call(libc::SYS_kill, &[w.neighbour(), libc::SIGCONT as usize])
-    }),
-    ("open a raw socket", Wall::Filter, |_| {
-        socket(libc::AF_INET, libc::SOCK_RAW, 1)
-    }),
-    ("open a raw socket of IPv6", Wall::Filter, |_| {
-        socket(libc::AF_INET6, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 58)
-    }),
-    ("open a packet socket", Wall::Filter, |_| {
-        socket(libc::AF_PACKET, libc::SOCK_DGRAM, 0)
-    }),
-    ("mount", Wall::Filter, |_| {
-        let kind = c"no-such-kind".as_ptr() as usize;
-        call(libc::SYS_mount, &[kind, c"/".as_ptr() as usize, kind, 0, 0])
-    }),
-    ("unmount", Wall::Filter, |w| {
-        let path = text(&w.path("logs"));
-        call(libc::SYS_umount2, &[path.as_ptr() as usize, 0])
-    }),
-    ("open a tree of mounts", Wall::Filter, |_| {
-        call(
-            libc::SYS_open_tree,
-            &[usize::MAX, c"".as_ptr() as usize, usize::MAX],
-        )
-    }),
-    ("change the root", Wall::Filter, |w| {
-        let path = text(&w.path("logs"));
-        call(libc::SYS_chroot, &[path.as_ptr() as usize])
-    }),
-    ("turn the root", Wall::Filter, |_| {
-        call(libc::SYS_pivot_root, &[1, 1])
-    }),
-    ("leave for a new namespace", Wall::Filter, |_| {
-        call(libc::SYS_unshare, &[libc::CLONE_NEWNS as usize])
-    }),
-    ("fork into a new namespace", Wall::Filter, |_| {
-        // Both at once make no sense, so that without walls nobody is born.
-        let flags = libc::CLONE_NEWNS | libc::CLONE_FS;
-        call(libc::SYS_clone, &[flags as usize, 0, 0, 0, 0])
-    }),
-    ("enter a namespace", Wall::Filter, |_| {
-        call(libc::SYS_setns, &[usize::MAX, 0])
-    }),
-    ("open a file by its handle", Wall::Filter, |_| {
-        call(libc::SYS_open_by_handle_at, &[usize::MAX, 0, 0])
-    }),
-    ("load a module", Wall::Filter, |_| {
-        call(libc::SYS_finit_module, &[usize::MAX, 0, usize::MAX])
-    }),
-    ("remove a module", Wall::Filter, |_| {
-        call(
-            libc::SYS_delete_module,
-            &[c"no-such-module".as_ptr() as usize, 0],
-        )
-    }),
-    ("load another kernel", Wall::Filter, |_| {
-        call(libc::SYS_kexec_load, &[0, 17, 0, usize::MAX >> 1])
-    }),
-    ("load a program into the kernel", Wall::Filter, |_| {
-        call(libc::SYS_bpf, &[usize::MAX, 0, 0])
-    }),
-    ("watch the processor", Wall::Filter, |_| {
-        call(
-            libc::SYS_perf_event_open,
-            &[0, 0, 0, usize::MAX, usize::MAX],
-        )
-    }),
-    ("handle page faults", Wall::Filter, |_| {
-        call(libc::SYS_userfaultfd, &[usize::MAX])
-    }),
-    ("set up a ring", Wall::Filter, |_| {
-        call(libc::SYS_io_uring_setup, &[0, 0])
-    }),
-    ("read the kernel's log", Wall::Filter, |_| {
-        call(libc::SYS_syslog, &[10, 0, 0])
-    }),
-    ("restart the machine", Wall::Filter, |_| {
-        call(libc::SYS_reboot, &[0, 0, 0, 0])
-    }),
-    ("switch swapping off", Wall::Filter, |_| {
-        call(libc::SYS_swapoff, &[c"/no/such/file".as_ptr() as usize])
-    }),
-    ("account for processes", Wall::Filter, |_| {
-        call(libc::SYS_acct, &[c"/no/such/file".as_ptr() as usize])
-    }),
-    ("set the clock", Wall::Filter, |_| {
-        call(libc::SYS_clock_settime, &[usize::MAX, 0])
-    }),
-    ("rename the machine", Wall::Filter, |_| {
-        call(libc::SYS_sethostname, &[0, usize::MAX])
-    }),
-    ("add a key", Wall::Filter, |_| {
-        call(libc::SYS_add_key, &[0, 0, 0, 0, 0])
-    }),
-    ("ask for a key", Wall::Filter, |_| {
-        call(libc::SYS_keyctl, &[usize::MAX, 0, 0, 0, 0])
-    }),
-    ("become another machine", Wall::Filter, |_| {
-        call(libc::SYS_personality, &[0xffff_ffff])
-    }),
-    ("take privileges", Wall::Filter, |_| {
-        call(libc::SYS_capset, &[0, 0])
-    }),
-];
-
-const OF_THE_SERVER: &[(&str, Wall, Act)] = &[
-    ("write a log", FILES, |w| write_to(w.path("logs/log"))),
-    ("remove a log", FILES, |w| {
-        fs::remove_file(w.path("logs/log"))
-    }),
-    ("rename a log", FILES, |w| {
-        fs::rename(w.path("logs/log"), w.path("logs/log.1"))
-    }),
-    ("make a file among logs", FILES, |w| {
-        make(&w.path("logs/new"))
-    }),
-    ("connect to somebody", Wall::Landlock(4), |w| {
-        TcpStream::connect(w.listener.local_addr()?).map(drop)
-    }),
-];
-
-const OF_THE_COLLECTOR: &[(&str, Wall, Act)] = &[("be connected to", Wall::Landlock(4), |_| {
-    TcpListener::bind("127.0.0.1:0").map(drop)
-})];
 
 const FILES: Wall = Wall::Landlock(1);
 
@@ -427,11 +187,64 @@ fn their_own_work_goes_on() {
         let own_group = unsafe { libc::getegid() };
         std::os::unix::fs::fchown(&file, None, Some(own_group)).unwrap();
         file.sync_all().unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        file.set_permissions(fs::Permissions::from_mode(0o640))
+            .unwrap();
+        UdpSocket::bind("127.0.0.1:0").unwrap();
         fs::hard_link(&copy, &scratch).unwrap();
         fs::remove_file(&copy).unwrap();
         write_to("/dev/null").unwrap();
         let connected = TcpStream::connect(world.listener.local_addr().unwrap());
         u8::from(connected.is_ok() && in_grandchild())
+    });
+    assert_eq!(collector.wait(), 1);
+}
+
+#[test]
+fn of_roots_privileges_those_are_left_that_are_used() {
+    let world = World::new();
+    for daemon in [Network::Accepts, Network::Connects] {
+        let child = in_child(|| {
+            let before = capabilities::held().unwrap();
+            let _walls = world.confine(daemon);
+            let left = before.map(|set| set & capabilities::of(daemon));
+            u8::from(capabilities::held() == Some(left))
+        });
+        assert_eq!(child.wait(), 1);
+    }
+}
+
+#[test]
+fn root_reads_and_writes_what_is_others() {
+    // SAFETY: takes and touches nothing and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return println!("skipped: root alone can give files away");
+    }
+    let world = World::new();
+    for name in ["logs/log", "logs"] {
+        let path = world.path(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(&path, Some(65_533), Some(65_533)).unwrap();
+    }
+    let server = in_child(|| {
+        let _walls = world.confine(Network::Accepts);
+        let listed = fs::read_dir(world.path("logs")).is_ok();
+        u8::from(listed && read(world.path("logs/log")).is_ok())
+    });
+    assert_eq!(server.wait(), 1);
+    let collector = in_child(|| {
+        let _walls = world.confine(Network::Connects);
+        let log = world.path("logs/log");
+        let file = OpenOptions::new().append(true).open(&log).unwrap();
+        let copy = world.path("logs/copy");
+        let made = File::create(&copy).unwrap();
+        std::os::unix::fs::fchown(&made, None, Some(65_533)).unwrap();
+        file.set_permissions(fs::Permissions::from_mode(0o640))
+            .unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        fs::hard_link(&log, world.path("logs/log.1")).unwrap();
+        fs::remove_file(&log).unwrap();
+        1
     });
     assert_eq!(collector.wait(), 1);
 }
