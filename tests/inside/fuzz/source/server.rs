@@ -4,6 +4,7 @@ use super::{DEADLINES_MAX, MEMORY_HOLE_MAX, PERIODS, World};
 use crate::collect::error::Closed;
 use crate::ids::Inode;
 use crate::inside::fuzz::script::Script;
+use crate::limits::CHUNK_LEN;
 use crate::wire::crc32::Crc32;
 use crate::wire::frame::{
     self, DATA_MAX, Digest, End, ErrorCode, Frame, HEADER_LEN, Next, Reason, kind,
@@ -52,10 +53,13 @@ impl World {
     }
 
     pub(super) fn receive(&mut self, bytes: &[u8]) {
-        self.catch_up();
-        if self.source.wants_connection() {
-            let mut bytes = bytes.to_vec();
-            self.with(|source, cx| source.handle_input(&mut bytes, cx));
+        // No more is read of a socket at once.
+        for part in bytes.chunks(CHUNK_LEN) {
+            self.catch_up();
+            if self.source.wants_connection() {
+                let mut part = part.to_vec();
+                self.with(|source, cx| source.handle_input(&mut part, cx));
+            }
         }
     }
 
