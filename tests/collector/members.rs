@@ -177,6 +177,32 @@ fn the_row_of_a_line_is_none_of_its_logs_after_a_start() {
     assert!(collector.stop().success());
 }
 
+#[test]
+fn a_new_configuration_counts_the_patterns_too() {
+    let server = box_with(vec![b"/v/a.log".to_vec()]);
+    let (place, collector) = start("%h/%p", server, "/v/*.log");
+    wait_for_sources(&place, 1);
+    collector.signal(Signal::HUP);
+    collector.err.wait_for(
+        "0 sources added, 0 removed, 1 unchanged; patterns: 0 added, 0 removed, 1 unchanged",
+    );
+    let text = String::from_utf8(place.read("conf")).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.push(lines[1].replace("/v/*.log", "/w/*.log"));
+    place.configure(&lines);
+    collector.signal(Signal::HUP);
+    collector
+        .err
+        .wait_for("; patterns: 1 added, 0 removed, 1 unchanged");
+    lines.remove(1);
+    place.configure(&lines);
+    collector.signal(Signal::HUP);
+    collector
+        .err
+        .wait_for("; patterns: 0 added, 1 removed, 1 unchanged");
+    assert!(collector.stop().success());
+}
+
 /// A real server with a log that a glob finds, and a collector with a hook that notes what it is told and waits for a
 /// file before it ends.
 fn with_hook() -> (Place, Server, super::common::collector::Collector) {

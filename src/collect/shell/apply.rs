@@ -6,6 +6,7 @@ use super::families::FamilySlot;
 use super::resolver::Wanted;
 use super::slot::Slot;
 use super::{Collector, seats};
+use crate::collect::config::family::FamilyConfig;
 use crate::collect::config::{Config, SourceConfig};
 use crate::collect::view::summary::Count;
 use crate::sys;
@@ -15,10 +16,23 @@ impl Collector {
     /// The same as [`apply`](Self::apply), and says what is different.
     pub(super) fn apply_and_tell(&mut self, config: Config) {
         let before = self.slots.iter().flatten().count();
+        let patterns = (self.families.len(), config.families.len());
+        let is_as_before = |new: &&FamilyConfig| {
+            let mut old = self.families.iter();
+            old.any(|old| old.config() == *new)
+        };
+        let same = config.families.iter().filter(is_as_before).count();
         let (added, unchanged) = self.apply(config, &[]);
         let (added, removed) = (Count(added, "source"), before - unchanged);
+        let patterns = match patterns {
+            (0, 0) => String::new(),
+            (before, now) => {
+                let (more, less) = (now - same, before.saturating_sub(same));
+                format!("; patterns: {more} added, {less} removed, {same} unchanged")
+            }
+        };
         self.journal.complain(&format_args!(
-            "{added} added, {removed} removed, {unchanged} unchanged"
+            "{added} added, {removed} removed, {unchanged} unchanged{patterns}"
         ));
     }
 
