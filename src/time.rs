@@ -77,6 +77,14 @@ pub struct Now {
     pub wall: Wall,
 }
 
+impl Now {
+    /// When a moment to come will be, in whole seconds since the start of 1970, and not before it
+    /// has come.
+    pub fn secs_at(self, at: Mono) -> u64 {
+        (self.wall.ms() + at.since_ms(self.mono)).div_ceil(1000)
+    }
+}
+
 /// A date and a time of day, in whatever zone its maker chose. Displays as `2026-11-22T13:29:56`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Civil {

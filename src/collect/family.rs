@@ -136,6 +136,11 @@ impl Family {
         self.deadline
     }
 
+    /// When the box is asked next, if that is waited for.
+    pub fn next_try(&self) -> Option<Mono> {
+        (!self.wants_connection()).then_some(self.deadline)
+    }
+
     /// Asks at once, where it waits.
     pub fn try_at_once(&mut self, now: Mono) {
         if !self.wants_connection() {

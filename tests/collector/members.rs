@@ -44,8 +44,10 @@ fn what_was_asked_for_and_is_refused_is_an_error_and_what_was_not_asked_for_is_n
     place.wait_for_status("box", "ERR\n");
     eventually("the line itself", || {
         let (status, out) = status_of(&place);
-        let words = "box /v/*.log error: the box tells of /v/bad\\x01.log: it is refused: no copy can have such a name";
-        (status == 2 && out.contains(words)).then_some(())
+        let words =
+            ": the box tells of /v/bad\\x01.log: it is refused: no copy can have such a name";
+        let is_said = out.contains("box /v/*.log error for ") && out.contains(words);
+        (status == 2 && is_said).then_some(())
     });
     tell.send(vec![b"/v/a.log", b"/etc/passwd"]).unwrap();
     place.wait_for_status("box", "OK\n");
@@ -116,10 +118,14 @@ fn a_line_that_finds_nothing_is_seen() {
     let (tell, server) = box_that_changes(vec![]);
     let (place, collector) = start("%h/%f", server, "/v/*.log");
     place.wait_for_status("box", "OK\n");
+    eventually("since when", || {
+        let since = column(&place, "since");
+        since.get("/v/*.log")?.parse::<u64>().ok()
+    });
     eventually("a line for the line", || {
         status_of(&place)
             .1
-            .starts_with("box /v/*.log following; ")
+            .starts_with("box /v/*.log following for ")
             .then_some(())
     });
     tell.send(vec![b"/v/a.log"]).unwrap();

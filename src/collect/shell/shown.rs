@@ -54,7 +54,7 @@ impl Sources for InThisTurn<'_> {
         }
         let family = place.checked_sub(self.slots.len());
         if let Some(family) = family.and_then(|at| self.families.get(at)) {
-            family.show(see);
+            family.show(self.now, see);
         }
     }
 }

@@ -450,7 +450,6 @@ impl Slot {
             (None, address) => Cow::Owned(address.to_string()),
         };
         let next_try = source.next_try().filter(|_| self.addresses.are_known());
-        let until = |at: Mono| (now.wall.ms() + at.since_ms(now.mono)).div_ceil(1000);
         see(&Row {
             server,
             remote: Cow::Borrowed(&config.remote),
@@ -461,7 +460,7 @@ impl Slot {
             behind: source.behind(),
             last_byte: record.last_byte(),
             last_contact: record.last_contact(),
-            next_try: next_try.map(until),
+            next_try: next_try.map(|at| now.secs_at(at)),
             losses: record.losses(),
             unverified: source.unverified().try_into().unwrap_or(u32::MAX),
             hooks_waiting: self.hooks_waiting.into(),

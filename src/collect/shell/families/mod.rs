@@ -20,7 +20,7 @@ use crate::limits::{MEMBER_EACH_MS, MEMBERS_MAX, REFUSED_EACH_MS, REFUSED_TOLD, 
 use crate::reactor::connection::Connection;
 use crate::reactor::token::Token;
 use crate::reactor::{self, Rest};
-use crate::time::Mono;
+use crate::time::{Mono, Now, Wall};
 use crate::wire::escape::{Escaped, OneLine};
 use crate::wire::table::{Row, State};
 
@@ -52,6 +52,8 @@ pub struct FamilySlot {
     lacking: String,
     servers: [Option<ServerIndex>; 2],
     reported_error: bool,
+    /// Since when it is in error, or is not.
+    since: Wall,
 }
 
 /// A log that the box has no more.
@@ -64,7 +66,8 @@ struct Leaving {
 }
 
 impl FamilySlot {
-    fn new(config: FamilyConfig, now: Mono) -> FamilySlot {
+    fn new(config: FamilyConfig, now: Now) -> FamilySlot {
+        let (now, wall) = (now.mono, now.wall);
         FamilySlot {
             config,
             family: Family::new(now),
@@ -83,6 +86,7 @@ impl FamilySlot {
             lacking: String::new(),
             servers: [None; 2],
             reported_error: true,
+            since: wall,
         }
     }
 
@@ -114,17 +118,20 @@ impl FamilySlot {
             statuses.add_source(address),
             name.and_then(|name| statuses.add_source(Address::Name(name))),
         ];
+        // It is what it was.
+        let since = self.since;
         self.reported_error = true;
-        self.tell_status(statuses);
+        self.tell_status(statuses, since);
     }
 
-    fn tell_status(&mut self, statuses: &mut Statuses) {
+    fn tell_status(&mut self, statuses: &mut Statuses, now: Wall) {
         let in_error = self.is_in_error();
         if in_error != self.reported_error {
             for server in self.servers.into_iter().flatten() {
                 statuses.set(server, self.reported_error, in_error);
             }
             self.reported_error = in_error;
+            self.since = now;
         }
     }
 
@@ -135,7 +142,7 @@ impl FamilySlot {
     }
 
     /// Shows it, if it is not well or finds nothing: its logs are shown by themselves.
-    pub fn show(&self, see: &mut dyn FnMut(&Row<'_>)) {
+    pub fn show(&self, now: Now, see: &mut dyn FnMut(&Row<'_>)) {
         use std::os::unix::ffi::OsStrExt;
         let (state, why) = match self.family.trouble() {
             Some(trouble) => (State::Error, trouble.to_string()),
@@ -150,12 +157,12 @@ impl FamilySlot {
             remote: (&*source.remote).into(),
             local: source.local.as_os_str().as_bytes().into(),
             state,
-            since: None,
+            since: Some(self.since.secs()),
             held: 0,
             behind: None,
             last_byte: None,
             last_contact: None,
-            next_try: None,
+            next_try: self.family.next_try().map(|at| now.secs_at(at)),
             losses: 0,
             unverified: 0,
             hooks_waiting: 0,
@@ -197,7 +204,7 @@ impl Collector {
                     if let Some(at) = alike() {
                         known.append(&mut before[at].members);
                     }
-                    FamilySlot::new(config, self.now.mono)
+                    FamilySlot::new(config, self.now)
                 }
             };
             let of_before = remembered
@@ -409,7 +416,7 @@ impl Collector {
             if std::mem::take(&mut slot.is_unreached) {
                 self.resolver.doubt(&slot.config.source, now);
             }
-            slot.tell_status(&mut self.statuses);
+            slot.tell_status(&mut self.statuses, self.now.wall);
             let at = slot.poll_timeout();
             self.family_deadlines.set_about(index, Some(at), now);
         }
