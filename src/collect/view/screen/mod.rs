@@ -9,7 +9,6 @@ use super::amount::{Bytes, Span};
 use super::lines;
 use crate::wire::escape::{Escaped, OneLine};
 use crate::wire::table::{Row, State};
-pub use keys::Presses;
 
 /// What the keys have chosen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -404,6 +403,6 @@ fn columns_of(c: char) -> usize {
     }
 }
 
-mod keys;
+pub mod keys;
 #[cfg(test)]
 mod tests;
