@@ -111,8 +111,8 @@ pub struct SourceConfig {
     pub proto: Proto,
     /// The part of the log to fetch at first contact.
     pub history: History,
-    /// How many bytes the local copy and the finished ones may have together; `None` if there is no
-    /// such limit.
+    /// How many bytes the local copy and the finished ones may have together, if there is such a
+    /// limit.
     pub max: MaybeOffset,
     /// What is to stay free on the file system of the local copy.
     pub keep_free: KeepFree,

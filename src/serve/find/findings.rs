@@ -32,7 +32,7 @@ pub struct Findings {
     /// Files that may still be found in it not to be readable.
     shut: Cell<usize>,
     is_paused: Cell<bool>,
-    /// A question of this part could not be answered.
+    /// A question of this part could not be answered, and may be at another time.
     has_failed: Cell<bool>,
     /// Why the bytes of a file could not be compared.
     unread: Cell<Option<io::Error>>,
@@ -157,14 +157,12 @@ impl Findings {
         self.has_failed.set(false);
     }
 
-    /// Notes whether a question of this part was answered, or will not be for the time being.
-    pub fn note_answer(&self, is_answer: bool) {
-        if !is_answer {
-            self.has_failed.set(true);
-        }
+    /// Notes that a question of this part could not be answered, and may be at another time.
+    pub fn note_unanswered(&self) {
+        self.has_failed.set(true);
     }
 
-    /// Whether a question of this part could not be answered.
+    /// Whether there was such a question in this part.
     pub fn has_failed(&self) -> bool {
         self.has_failed.get()
     }

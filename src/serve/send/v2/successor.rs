@@ -36,10 +36,12 @@ impl<F> V2Stream<F> {
             Some(findings) => match question() {
                 Err(Refusal::Later) if findings.is_paused() => {}
                 Err(Refusal::Later | Refusal::Unsettled) => self.repeat_search(findings, query)?,
-                answer => {
-                    findings.note_answer(answer.is_ok());
-                    return answer;
+                // What stays as it is was found out once, and takes nothing from the next part.
+                Err(refusal @ Refusal::Unreadable(_)) if !refusal.is_lasting() => {
+                    findings.note_unanswered();
+                    return Err(refusal);
                 }
+                answer => return answer,
             },
         }
         Err(Refusal::Later)
