@@ -142,6 +142,8 @@ pub struct Collector {
     hooks: Option<HookRuns>,
     /// Sources that have something for it which is not durable yet.
     owing: ReadyList,
+    /// Sources of which something is still to be put on record.
+    recording: ReadyList,
     /// When the local copies are looked at next, and which is the next.
     look_at: Mono,
     looked_at: u32,
@@ -210,6 +212,7 @@ impl Collector {
             manager: Manager::new(now.mono),
             hooks,
             owing: ReadyList::new(),
+            recording: ReadyList::new(),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
@@ -282,6 +285,8 @@ impl Collector {
                 self.turn_over_families(looked_at);
             }
             self.make_changes();
+            let until = clock::now().mono.plus_ms(DUE_MS);
+            self.put_on_record(Some(until));
             self.settle_hooks();
             self.turn_over_hooks();
             self.relieve();
@@ -295,7 +300,8 @@ impl Collector {
 
     /// Closes everything, and leaves what a successor needs: the port, the signals and the way
     /// outside.
-    pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+    pub fn let_go(mut self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+        self.put_on_record(None);
         let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
@@ -327,6 +333,7 @@ impl Collector {
             || !self.families_ready.is_empty()
             || !self.changing.is_empty()
             || !self.owing.is_empty()
+            || !self.recording.is_empty()
         {
             return Some(self.now.mono);
         }
@@ -369,6 +376,18 @@ impl Collector {
                 self.drive(index, &mut |slot, cx, buf| slot.handle_readable(cx, buf));
             }
             self.drive(index, &mut |slot, cx, _| slot.handle_timeout(cx));
+            if until.is_some_and(|until| clock::now().mono >= until) {
+                return;
+            }
+        }
+    }
+
+    /// Puts on record what boxes have brought for that, as far as it comes until that moment.
+    fn put_on_record(&mut self, until: Option<Mono>) {
+        for _ in 0..self.recording.len() {
+            if let Some(index) = self.recording.pop() {
+                self.drive(index, &mut |slot, cx, _| slot.put_on_record(cx));
+            }
             if until.is_some_and(|until| clock::now().mono >= until) {
                 return;
             }
@@ -467,6 +486,9 @@ impl Collector {
         }
         if slot.owes_hooks() {
             self.owing.push(index);
+        }
+        if slot.owes_record() {
+            self.recording.push(index);
         }
         slot.tell_status(&mut self.statuses);
         if slot.take_unreached() {

@@ -90,6 +90,14 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return true;
         }
+        // What was on record before is there before its last sign goes.
+        if self.owes_record() {
+            if let Err(error) = self.step_unwritten(syncs, cx) {
+                self.fail(error, cx);
+            }
+            self.check_invariants();
+            return !self.is_changing();
+        }
         let result = self.with_copy(cx, |copy, files| copy.step_change(syncs, files));
         let is_last = !matches!(result, Ok(Progress::More));
         match result {
@@ -111,6 +119,9 @@ impl<F> Source<F> {
             Ok(()) => self.check_failed_syncs(cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
+        if self.is_changing() {
+            self.end_barrier();
+        }
         self.check_invariants();
         self.is_changing()
     }
@@ -122,9 +133,13 @@ impl<F> Source<F> {
             self.check_failed_syncs(cx);
         }
         if self.is_changing() {
-            match self.with_copy(cx, LocalCopy::make_change) {
+            let made = self.write_unwritten(cx).and_then(|()| {
+                let made = self.with_copy(cx, LocalCopy::make_change);
+                made.map_err(SourceError::Files)
+            });
+            match made {
                 Ok(changed) => self.end_change(changed, cx),
-                Err(error) => self.fail(SourceError::Files(error), cx),
+                Err(error) => self.fail(error, cx),
             }
         }
         self.check_invariants();
@@ -140,8 +155,8 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
         // (FILES.md, "Pointer file": `lo`), until they are told.
-        let untold = (afterwards.loss)
-            .filter(|loss| loss.cause == Cause::Gone && !self.health.is_noted(loss));
+        let untold =
+            (afterwards.loss).filter(|loss| loss.cause == Cause::Gone && !self.is_noted(loss));
         let last = self.announce_token(&next, &afterwards, cx);
         let given = self.disk.last_name();
         let started = self.with_copy(cx, |copy, files| {
@@ -170,6 +185,7 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return Ok(());
         }
+        self.write_unwritten(cx)?;
         let changed = self
             .with_copy(cx, LocalCopy::make_change)
             .map_err(SourceError::Files)?;
