@@ -20,6 +20,7 @@ mod journal;
 mod manager;
 mod names;
 pub mod outcome;
+mod quotas;
 mod reach;
 mod resolver;
 mod rights;
@@ -46,6 +47,7 @@ use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
 use self::manager::Manager;
+use self::quotas::Quotas;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry};
 use self::rights::FileRights;
@@ -55,6 +57,7 @@ use self::statuses::Statuses;
 use super::config::Config;
 use super::copy::HookNews;
 use super::copy::pointer::BootId;
+use super::event::Event;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
@@ -152,6 +155,7 @@ pub struct Collector {
     boot: Option<BootId>,
     journal: Journal,
     clocks: Clocks,
+    quotas: Quotas,
     buf: Box<[u8]>,
     now: Now,
     /// Turns in a row that were full of events and left the deadlines alone.
@@ -208,6 +212,7 @@ impl Collector {
             boxes: 0,
             journal,
             clocks: Clocks::default(),
+            quotas: Quotas::default(),
             shown,
             manager: Manager::new(now.mono),
             hooks,
@@ -269,6 +274,7 @@ impl Collector {
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
+            self.tell_untold(Some(self.now.mono));
             if self.handle_signals().is_break() {
                 return Ok(End::Stopped);
             }
@@ -302,6 +308,7 @@ impl Collector {
     /// outside.
     pub fn let_go(mut self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
         self.put_on_record(None);
+        self.tell_untold(None);
         let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
@@ -343,6 +350,7 @@ impl Collector {
             self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
+            self.quotas.poll_timeout(),
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
             self.manager.poll_timeout(),
@@ -391,6 +399,14 @@ impl Collector {
             if until.is_some_and(|until| clock::now().mono >= until) {
                 return;
             }
+        }
+    }
+
+    /// Tells of how many events of boxes nothing was told in the minute that is over by then.
+    fn tell_untold(&mut self, now: Option<Mono>) {
+        for (source, count) in self.quotas.take_left_out(now) {
+            let event = Event::Untold(count);
+            self.journal.event(self.now.wall, &source, &event);
         }
     }
 
@@ -447,7 +463,8 @@ impl Collector {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
         };
-        let (journal, clocks, wall) = (&mut self.journal, &mut self.clocks, self.now.wall);
+        let (journal, clocks, quotas) = (&mut self.journal, &mut self.clocks, &mut self.quotas);
+        let now = self.now;
         let tally = Cell::new(Tally::default());
         let news = HookNews::default();
         let mut cx = Context {
@@ -461,8 +478,9 @@ impl Collector {
                 let mut counted = tally.get();
                 counted.count(&event);
                 tally.set(counted);
-                if clocks.is_news(config, &event) {
-                    journal.event(wall, config, &event);
+                let is_news = clocks.is_news(config, &event);
+                if is_news && quotas.may_tell((index, config), &event, now.mono) {
+                    journal.event(now.wall, config, &event);
                 }
             },
             hooks: self.hooks.is_some().then_some(&news),

@@ -18,6 +18,7 @@ use crate::collect::copy::{
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
+use crate::limits::ROOM_OF_FILE_LEN;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;
@@ -202,6 +203,8 @@ impl<F> Source<F> {
         if !self.health.is_in_trouble_with_files() {
             self.recover(cx);
         }
+        // It takes a file even if there is nothing in it.
+        self.note_written(ROOM_OF_FILE_LEN, cx);
         self.handle_data(&mut input, cx);
     }
 

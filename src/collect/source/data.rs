@@ -174,13 +174,18 @@ impl<F> Source<F> {
             };
             let (mut files, events) = cx.files_and_events(&self.config, &stamp);
             let config = &self.config;
+            let size = copy.size();
             let (taken, outcome) =
                 frames.take(rest, copy, &mut files, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
             match outcome {
                 Received::On => {}
-                Received::Grew => grew = true,
+                Received::Grew => {
+                    grew = true;
+                    let grown = copy.size().saturating_sub(size);
+                    self.pay_for_zeros(grown.saturating_sub(taken as u64), cx.now.mono)?;
+                }
                 // What is wrong with our own files is the graver error, and stays.
                 Received::Trouble(_) if self.health.is_in_trouble_with_files() => {}
                 Received::Trouble(reason) => {
