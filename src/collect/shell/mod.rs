@@ -156,6 +156,8 @@ pub struct Collector {
     journal: Journal,
     clocks: Clocks,
     quotas: Quotas,
+    /// Whether it is the operator who brings events about, and not the boxes.
+    is_asked: bool,
     buf: Box<[u8]>,
     now: Now,
     /// Turns in a row that were full of events and left the deadlines alone.
@@ -213,6 +215,7 @@ impl Collector {
             journal,
             clocks: Clocks::default(),
             quotas: Quotas::default(),
+            is_asked: false,
             shown,
             manager: Manager::new(now.mono),
             hooks,
@@ -464,7 +467,7 @@ impl Collector {
             return;
         };
         let (journal, clocks, quotas) = (&mut self.journal, &mut self.clocks, &mut self.quotas);
-        let now = self.now;
+        let (now, is_asked) = (self.now, self.is_asked);
         let tally = Cell::new(Tally::default());
         let news = HookNews::default();
         let mut cx = Context {
@@ -479,7 +482,7 @@ impl Collector {
                 counted.count(&event);
                 tally.set(counted);
                 let is_news = clocks.is_news(config, &event);
-                if is_news && quotas.may_tell((index, config), &event, now.mono) {
+                if is_news && (is_asked || quotas.may_tell((index, config), &event, now.mono)) {
                     journal.event(now.wall, config, &event);
                 }
             },
@@ -544,9 +547,11 @@ impl Collector {
 
     /// SIGUSR1: every source closes and opens its files and tells how it is.
     fn reopen_all(&mut self) {
+        self.is_asked = true;
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
+        self.is_asked = false;
         self.try_at_once();
         self.connect_anew();
     }
