@@ -184,6 +184,11 @@ impl Findings {
         }
     }
 
+    /// How many rotated files there are.
+    pub(super) fn len(&self) -> usize {
+        self.rotated.len() + self.rotated.archives().len()
+    }
+
     /// Where a rotated file is.
     pub(super) fn path_of(&self, id: FileId) -> Option<&Path> {
         let found = self.rotated.iter().find(|c| c.age.id == id);
