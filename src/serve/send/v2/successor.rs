@@ -277,7 +277,7 @@ impl<F> V2Stream<F> {
         findings.give_up(troubles.given_up(self.index, grace_ms, cx.now.mono));
         let query = Query {
             findings: Some(findings),
-            ..*query
+            ..self.query_from_here(query)
         };
         let turn = match occasion {
             Occasion::Begun(begun) => self.prove(begun, cx, &query),
