@@ -239,6 +239,14 @@ pub const WALKED_AT_ONCE: usize = 14;
 /// How long a server may search for files in one turn of its loop.
 pub const SEARCH_MS: u64 = 2;
 
+/// Files that are kept for the clients of one address as what searches have found for generations
+/// to come, each some 250 bytes; as many as two logs may have. Who has none kept has his found anew
+/// for each generation.
+pub const PLANS_MAX: usize = 2 * CANDIDATES_MAX;
+
+/// How long they may have been of no use before another client of the address may have their room.
+pub const PLAN_KEPT_MS: u64 = 1_000;
+
 /// How long the server may search and compute together in one turn of its loop. The part that is
 /// under way then is finished, and others wait for a line that much longer.
 pub const WORK_MS: u64 = 3;

@@ -12,6 +12,7 @@ mod growth;
 mod keeping;
 mod kinds;
 mod others;
+mod plans;
 mod reload;
 mod requests;
 mod rotation;

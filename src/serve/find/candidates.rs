@@ -18,6 +18,7 @@ pub(super) struct Candidates {
     is_cut: bool,
     lacks_unsent: bool,
     lacks_any: bool,
+    is_overtaken: bool,
 }
 
 impl std::ops::DerefMut for Candidates {
@@ -83,6 +84,16 @@ impl Candidates {
         self.lacks_any
     }
 
+    /// Notes that one of them is the live file by now, as the journal will see.
+    pub fn note_overtaken(&mut self) {
+        self.is_overtaken = true;
+    }
+
+    /// Whether one of them is the live file by now.
+    pub fn is_overtaken(&self) -> bool {
+        self.is_overtaken
+    }
+
     /// Whether these are not all that there are.
     pub fn is_cut(&self) -> bool {
         self.is_cut
@@ -113,10 +124,23 @@ pub(super) fn are_numbered(rotated: &Candidates) -> bool {
     rotated.first().is_some_and(|first| first.beside.is_counted)
 }
 
+/// Brings the rotated files of the log at `live` into order, beside the live one of a series, which
+/// is the newest: without its name those of a ring would seem to have a gap.
+pub(super) fn arrange_beside(live_found: Option<Candidate>, live: &Path, rotated: &mut Candidates) {
+    let live_id = live_found.as_ref().map(|live| live.age.id);
+    if let Some(mut newest) = live_found {
+        let others = rotated.iter().map(|c| c.written_ns).max();
+        newest.written_ns = newest.written_ns.max(others.unwrap_or(0));
+        rotated.push(newest);
+    }
+    arrange(live, rotated);
+    rotated.keep_only(&|c| Some(c.age.id) != live_id);
+}
+
 /// Brings the rotated files of the log at `live` into order. Only when all are there: whether names
 /// decide depends on each of them. Names that no rotator gives say nothing where others are there:
 /// what somebody copied moves no generation.
-pub(super) fn arrange(live: &Path, rotated: &mut Candidates) {
+fn arrange(live: &Path, rotated: &mut Candidates) {
     let is_cut = rotated.is_cut();
     let is_plain = |c: &&mut Candidate| order::is_plain(c.path(), live);
     let (mut plain, mut odd): (Vec<_>, Vec<_>) = rotated.iter_mut().partition(is_plain);

@@ -68,6 +68,8 @@ pub(super) enum Test {
     MadeOf,
     /// Whether its bytes were given.
     Given,
+    /// Whether a file of a ring has other bytes than were given of it.
+    Turned,
     /// The beginning of the MD5 of its bytes.
     Digest,
     /// Whether what the client holds begins with it.
@@ -178,10 +180,15 @@ impl Findings {
     pub(super) fn rotated(&self, live: Option<FileId>) -> Result<&Candidates, Refusal> {
         // While the log rotates a file may be missed, having no longer its old name and not yet its
         // new one.
-        match self.live == live {
+        match self.live == live && !self.rotated.is_overtaken() {
             true => Ok(&self.rotated),
             false => Err(Refusal::Unsettled),
         }
+    }
+
+    /// How many rotated files there are.
+    pub(super) fn len(&self) -> usize {
+        self.rotated.len() + self.rotated.archives().len()
     }
 
     /// Where a rotated file is.

@@ -30,6 +30,7 @@ pub mod pins;
 pub mod place;
 pub mod query;
 pub mod refusal;
+mod ring;
 mod role;
 mod scan;
 pub mod search;

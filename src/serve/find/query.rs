@@ -139,7 +139,14 @@ impl<'a, S: ReadStore> Query<'a, S> {
             self.journal.forget_all_but(self.index, &mut present);
         }
         // One of these may be the live file by now: nothing comes before the next look at a series.
-        rotated.keep_only(&|c| self.journal.has_met(self.index, c.identity()));
+        rotated.keep_only(&|c| self.journal.has_met(self.index, c));
+        if rotated
+            .iter()
+            .any(|c| self.journal.has_turned_since(self.index, c, self.store))
+        {
+            self.journal.expect(self.index);
+            rotated.note_overtaken();
+        }
     }
 
     /// What identifies an open file.
@@ -207,7 +214,9 @@ impl<'a, S: ReadStore> Query<'a, S> {
 
     /// The rotated files, without the live one.
     pub(super) fn candidates(&self, live: Option<FileId>) -> Result<&'a Candidates, Refusal> {
-        self.findings.ok_or(Refusal::Later)?.rotated(live)
+        let rotated = self.findings.ok_or(Refusal::Later)?.rotated(live)?;
+        self.survey_ring(rotated)?;
+        Ok(rotated)
     }
 
     /// Opens this rotated file, one of the [`candidates`](Self::candidates); `None` if we are not

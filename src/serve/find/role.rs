@@ -64,13 +64,13 @@ impl<S: ReadStore> Query<'_, S> {
         rotated: &Candidates,
         live: Option<&(S::File, Stat)>,
     ) -> Result<Role, Refusal> {
+        // A ring was written again from its start, whether anybody saw it or not.
+        if self.has_turned(candidate) {
+            return Ok(Role::Generation(candidate.age.seq));
+        }
         match self.size_given(candidate) {
             Some(size) if size == candidate.size => return Ok(Role::Given),
             Some(size) if candidate.has_outgrown(size) => return Ok(Role::Late),
-            // A ring was written again from its start, whether anybody saw it or not.
-            Some(size) if candidate.size < size && self.journal.is_series(self.index) => {
-                return Ok(Role::Generation(candidate.age.seq));
-            }
             // A duplicate of what was truncated lacks what was written while it was made.
             Some(_) if !matches!(candidate.standing, Standing::Generation(_)) => {
                 return Ok(Role::Given);
@@ -152,28 +152,35 @@ impl<S: ReadStore> Query<'_, S> {
 
     /// How long this very file was when the client was given all of it.
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
-        if mutation::is_on(Mutation::GivenIgnored) {
+        if self.has_turned(candidate) {
             return None;
         }
-        let id = given_id(candidate.identity())?;
+        let mut sizes = self.all_given_of(candidate).map(|given| given.size);
+        // What comes again in the same file is not what it was before. The newest stands first.
+        match self.journal.is_series(self.index) {
+            true => sizes.next(),
+            false => sizes.max(),
+        }
+    }
+
+    /// What the client was given of this very file, the newest first.
+    pub(super) fn all_given_of(&self, candidate: &Candidate) -> impl Iterator<Item = &Given> {
+        let id = given_id(candidate.identity());
+        let id = id.filter(|_| !mutation::is_on(Mutation::GivenIgnored));
         // An inode alone may be another file's by now, unless it was seen that this one held what
         // was given.
         let seen = match candidate.standing {
             Standing::Generation(seq) => self.journal.record(self.index, seq),
             _ => None,
         };
-        let is_sure = |given: &Given| {
+        let is_born = candidate.birth.born != Born::Unknown;
+        let is_sure = move |given: &Given| {
             let is_seen =
                 |record: Record| matches!(record.state, State::Complete(all) if all <= given.size);
-            candidate.birth.born != Born::Unknown || seen.is_some_and(is_seen)
+            is_born || seen.is_some_and(is_seen)
         };
-        let is_it = |given: &&Given| given.id == Some(id) && is_sure(given);
-        let mut sizes = self.given.iter().filter(is_it).map(|given| given.size);
-        // What comes again in the same file is not what it was before. The newest stands first.
-        match self.journal.is_series(self.index) {
-            true => sizes.next(),
-            false => sizes.max(),
-        }
+        let is_it = move |given: &&Given| id.is_some() && given.id == id && is_sure(given);
+        self.given.iter().filter(is_it)
     }
 
     /// What came under our eyes and was never live.

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::candidates::{Candidate, Candidates, arrange, is_same};
+use super::candidates::{Candidate, Candidates, arrange_beside, is_same};
 use super::crowd::Reached;
 use super::refusal::{Refusal, is_lasting};
 use crate::ids::FileId;
@@ -21,6 +21,8 @@ pub(super) struct Scan {
     reached: Reached,
     walk: Walk,
     found: Candidates,
+    /// The live file of a series, as one of those whose names tell their order.
+    live_found: Option<Candidate>,
     /// What the look before this one found.
     before: Option<Candidates>,
     looks: usize,
@@ -40,6 +42,7 @@ impl Scan {
             reached,
             walk: Walk::new(patterns),
             found: Candidates::default(),
+            live_found: None,
             before: None,
             looks: 0,
         }
@@ -102,11 +105,16 @@ impl Scan {
             let mut all = self.found.iter().chain(self.found.archives());
             all.any(|c| c.age.id == stat.id)
         };
-        // A glob such as `/var/log/messages*` finds the live file as well.
-        if stat.kind != Kind::Regular || Some(stat.id) == self.live || is_known() {
+        if stat.kind != Kind::Regular || is_known() {
             return;
         }
-        let candidate = Candidate::new(path, &stat, store.birth(path, stat.id.device));
+        let candidate = || Candidate::new(path, &stat, store.birth(path, stat.id.device));
+        // A glob such as `/var/log/messages*` finds the live file as well.
+        if Some(stat.id) == self.live {
+            self.live_found = self.is_series.then(candidate);
+            return;
+        }
+        let candidate = candidate();
         // It is no log any more; what was in it cannot be compared.
         match uncompressed(path.as_os_str().as_bytes()) {
             Some(_) => self.found.push_archive(candidate),
@@ -130,7 +138,8 @@ impl Scan {
             true => Path::new(""),
             false => &entry.path,
         };
-        arrange(live, &mut found);
+        let live_found = self.live_found.take();
+        arrange_beside(live_found, live, &mut found);
         self.looks += 1;
         // Of a client that told no more than its inode the file tells what it has still to be
         // sent. What was kept without knowing that may be too new.

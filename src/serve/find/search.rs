@@ -65,6 +65,14 @@ impl Search {
         self.newest_seq == query.newest_seq()
     }
 
+    /// How many files it has found.
+    pub fn len(&self) -> usize {
+        match &self.stage {
+            Stage::Walking(_) => 0,
+            Stage::Judging(findings) => findings.len(),
+        }
+    }
+
     /// What it has found, once the walk is over. Some more files may be judged.
     pub fn findings(&self) -> Option<&Findings> {
         match &self.stage {

@@ -344,6 +344,22 @@ impl<F> Session<F> {
         }
     }
 
+    /// What is kept of a search for generations to come: how many files it has, and when it served
+    /// last.
+    pub fn plan(&self) -> Option<(usize, Mono)> {
+        match &self.phase {
+            Phase::StreamingV2(stream) => stream.plan(),
+            _ => None,
+        }
+    }
+
+    /// Frees that. It is found again when it is needed.
+    pub fn free_plan(&mut self) {
+        if let Phase::StreamingV2(stream) = &mut self.phase {
+            stream.free_plan();
+        }
+    }
+
     /// Whether [`work`](Self::work) has something to do: a part of what takes long.
     pub fn has_work(&self) -> bool {
         match &self.phase {

@@ -184,6 +184,7 @@ fn find<S: ReadStore>(
     let query = Query {
         findings,
         given,
+        reached: reached(request, query.index, cx.sightings),
         ..query
     };
     let index = query.index;

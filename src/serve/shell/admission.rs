@@ -93,18 +93,20 @@ impl ClientCounts {
     }
 
     /// Whose turn it is of those who stand in a line: of the address that has waited longest, the
-    /// first. However many clients an address has, and whatever they ask, no other waits for more
-    /// than one part of that.
+    /// first who `comes_first` among its own, or else the first. However many clients an address
+    /// has, and whatever they ask, no other waits for more than one part of that.
     pub fn next_of(
         &mut self,
         line: &ReadyList,
         peer_of: &dyn Fn(u32) -> Option<IpAddr>,
+        comes_first: &dyn Fn(u32) -> bool,
     ) -> Option<u32> {
         let waited = |index: &u32| {
             let home = peer_of(*index).and_then(|ip| self.home_of(ip));
             // How long ago, so that it does not matter when the count begins anew. An address that
             // has no place, but a question, comes last.
-            home.map_or(0, |home| self.turn.wrapping_sub(home.turn))
+            let waited = home.map_or(0, |home| self.turn.wrapping_sub(home.turn));
+            (waited, comes_first(*index))
         };
         let next = match mutation::is_on(Mutation::AddressesIgnored) {
             true => line.iter().next()?,
@@ -229,7 +231,7 @@ mod tests {
             let clients = &self.clients;
             let peer_of = |index: u32| clients.get(index as usize).map(|client| client.0);
             let waiting: BTreeSet<IpAddr> = self.line.iter().filter_map(peer_of).collect();
-            let Some(index) = self.counts.next_of(&self.line, &peer_of) else {
+            let Some(index) = self.counts.next_of(&self.line, &peer_of, &|_| false) else {
                 return false;
             };
             let ip = peer_of(index).unwrap();
@@ -304,7 +306,11 @@ mod tests {
             counts.take(a);
             let again = counts.homes.iter().map(|home| (home.ip, home.turn));
             let again: Vec<_> = again.collect();
-            assert_eq!(counts.next_of(&line, &peer_of), Some(1), "{again:?}");
+            assert_eq!(
+                counts.next_of(&line, &peer_of, &|_| false),
+                Some(1),
+                "{again:?}"
+            );
             counts.begin_turn(a);
             counts.free(a);
         }

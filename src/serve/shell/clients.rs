@@ -11,7 +11,10 @@ use super::admission::{ClientCounts, TurnedAway, home};
 use super::client::Client;
 use super::followers::Followers;
 use super::{CLIENT, Shared, listening};
-use crate::limits::{DEADLINES_MS, QUESTIONS_MAX, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX, WORK_MS};
+use crate::limits::{
+    DEADLINES_MS, PLAN_KEPT_MS, PLANS_MAX, QUESTIONS_MAX, SEARCH_MS, SEND_MS, TURNED_AWAY_MAX,
+    WORK_MS,
+};
 use crate::reactor::connection::Connection;
 use crate::reactor::deadlines::Deadlines;
 use crate::reactor::ready::ReadyList;
@@ -114,6 +117,7 @@ impl Clients {
                 self.handle_changes(shared);
             }
             self.drive(index, shared, act);
+            self.limit_plans(index, shared.now.mono);
         }
         while let Some(index) = self.compute_next() {
             self.compute(index, shared, act);
@@ -147,13 +151,54 @@ impl Clients {
     /// Whose search goes on, or begins.
     fn search_next(&mut self) -> Option<u32> {
         let places = &self.places;
-        (self.counts).next_of(&self.lists.searching, &|index| peer_of(places, index))
+        // Who has found much already is done before others of its address find as much.
+        let has_plan =
+            |index| client_of(places, index).is_some_and(|it| it.session.plan().is_some());
+        (self.counts).next_of(
+            &self.lists.searching,
+            &|index| peer_of(places, index),
+            &has_plan,
+        )
+    }
+
+    /// Of one address so many files are kept as what was found for generations to come. A plan that
+    /// was of no use for a while leaves its room to the one that `index` has now.
+    fn limit_plans(&mut self, index: u32, now: Mono) {
+        let places = &self.places;
+        let plan = |index| client_of(places, index)?.session.plan();
+        let (Some((own, _)), Some(ip)) = (plan(index), peer_of(places, index)) else {
+            return;
+        };
+        let mut all = own;
+        let mut oldest = None;
+        for other in (0..places.bound()).filter(|other| *other != index) {
+            if let Some((len, served)) = plan(other)
+                && peer_of(places, other).map(home) == Some(home(ip))
+            {
+                all += len;
+                let this = (served, other, len);
+                oldest = Some(oldest.map_or(this, |before| this.min(before)));
+            }
+        }
+        let idle = oldest.filter(|(served, ..)| now.since_ms(*served) >= PLAN_KEPT_MS);
+        if all > PLANS_MAX
+            && let Some((_, other, len)) = idle
+            && let Some(client) = self.client(other)
+        {
+            client.session.free_plan();
+            all -= len;
+        }
+        if all > PLANS_MAX
+            && let Some(client) = self.client(index)
+        {
+            client.session.free_plan();
+        }
     }
 
     /// For whom something is computed next, who goes to the end of the line.
     fn compute_next(&mut self) -> Option<u32> {
         let (places, line) = (&self.places, &mut self.lists.computing);
-        let next = (self.counts).next_of(line, &|index| peer_of(places, index))?;
+        let next = (self.counts).next_of(line, &|index| peer_of(places, index), &|_| false)?;
         line.remove(next);
         Some(next)
     }
@@ -164,9 +209,8 @@ impl Clients {
         let own = self.counts.taken_by(ip);
         let mut worst = None;
         for index in 0..self.places.bound() {
-            let Some(client) = (self.places.life(index))
-                .and_then(|life| self.places.get(index, life))
-                .filter(|client| !client.session.is_turned_away())
+            let Some(client) =
+                client_of(&self.places, index).filter(|client| !client.session.is_turned_away())
             else {
                 continue;
             };
@@ -194,8 +238,7 @@ impl Clients {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        let place = |index| self.places.get(index, self.places.life(index)?);
-        (0..self.places.bound()).filter_map(place)
+        (0..self.places.bound()).filter_map(|index| client_of(&self.places, index))
     }
 
     /// A client's connection has news.
@@ -422,9 +465,12 @@ impl Clients {
     }
 }
 
+fn client_of(places: &Slab<Client>, index: u32) -> Option<&Client> {
+    places.get(index, places.life(index)?)
+}
+
 fn peer_of(places: &Slab<Client>, index: u32) -> Option<IpAddr> {
-    let life = places.life(index)?;
-    Some(places.get(index, life)?.session.peer())
+    Some(client_of(places, index)?.session.peer())
 }
 
 impl Lists {

@@ -24,6 +24,7 @@ use self::record::{Head, Record, Seq, Standing};
 use self::survey::Survey;
 use crate::ids::{FileId, Identity, Inode};
 use crate::serve::config::{Config, FileEntry};
+use crate::serve::find::candidates::Candidate;
 use crate::store::ReadStore;
 
 /// What the server saw of the generations of all logs. It is shared by all sessions.
@@ -138,9 +139,24 @@ impl Journal {
 
     /// Whether a file was there when the files of a series were looked through last; of any other
     /// log each was.
-    pub fn has_met(&self, index: u32, identity: Identity) -> bool {
-        let ask = |log: &Log| log.series().is_none_or(|series| series.has_met(identity));
+    pub(super) fn has_met(&self, index: u32, candidate: &Candidate) -> bool {
+        let ask = |log: &Log| log.series().is_none_or(|series| series.has_met(candidate));
         self.read(index, ask).unwrap_or(true)
+    }
+
+    /// Whether a file of a ring has begun anew since the files were looked through last.
+    pub(super) fn has_turned_since<S: ReadStore>(
+        &self,
+        index: u32,
+        candidate: &Candidate,
+        store: &S,
+    ) -> bool {
+        self.read(index, |log| log.has_turned_since(candidate, store)) == Some(true)
+    }
+
+    /// The files of a series are to be looked through: something has changed.
+    pub fn expect(&self, index: u32) {
+        self.with_series(index, Series::expect);
     }
 
     /// Where the live file of a log is; an empty path where a series has none.

@@ -82,6 +82,11 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
         anew.rotate_left(upwards.iter().position(is_oldest).unwrap_or(0));
     }
     let wrong_of = |order: &Order| wrong(all, order);
+    // The oldest may have been written to later than the one after it.
+    let at_seam = all.are_names_kept.then(|| from_seam(all, &anew));
+    if let Some(ring) = at_seam.filter(|ring| wrong_of(ring) <= wrong_of(&anew)) {
+        anew = ring;
+    }
     let (wrong_up, wrong_anew) = (wrong_of(&upwards), wrong_of(&anew));
     let (ring, wrong_ring) = match wrong_up <= wrong_anew {
         true => (upwards, wrong_up),
@@ -138,6 +143,17 @@ fn by_count(all: &All<'_>, members: &[u16]) -> Verdict {
         is_counted: false,
         tells: false,
     }
+}
+
+/// The ring that begins behind the greatest step back in time.
+fn from_seam(all: &All<'_>, ring: &Order) -> Order {
+    let before = |n: usize| ring[n.checked_sub(1).unwrap_or(ring.len() - 1)];
+    let step_back = |n: &usize| all.time(before(*n)).saturating_sub(all.time(ring[*n]));
+    // Of equal steps the first one, which is where it begins already.
+    let seam = (0..ring.len()).rev().max_by_key(step_back).unwrap_or(0);
+    let mut ring = ring.clone();
+    ring.rotate_left(seam);
+    ring
 }
 
 /// The ring that begins with the file that was created first, if all others were created in its

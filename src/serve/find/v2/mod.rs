@@ -9,6 +9,7 @@ pub mod next;
 mod oldest;
 pub mod recognise;
 pub mod replaced;
+mod round;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;

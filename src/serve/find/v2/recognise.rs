@@ -175,6 +175,9 @@ impl<S: ReadStore> Query<'_, S> {
         live: Option<&(S::File, Stat)>,
         rotated: &Candidates,
     ) -> Result<Located<S::File>, Refusal> {
+        if self.has_gone_round(held, live, rotated)? {
+            return Ok(Located::Gone);
+        }
         let record = self.record_held(held);
         // Its own file.
         let is_live = live.is_some_and(|(file, stat)| {

@@ -239,9 +239,7 @@ impl<F> V2Stream<F> {
     /// The configured log has another number now.
     pub fn renumber(&mut self, index: u32) {
         self.index = index;
-        if let Some(journey) = &mut self.journey {
-            journey.plan.drop();
-        }
+        self.drop_plan();
         if self.search.take().is_some() {
             // Its rotated files may be others now.
             self.follow.look_soon();

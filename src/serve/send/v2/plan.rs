@@ -8,6 +8,7 @@ use crate::serve::find::query::Query;
 use crate::serve::find::search::Search;
 use crate::serve::find::v2::next::{Left, NextFile};
 use crate::store::ReadStore;
+use crate::time::Mono;
 
 /// What a search has found, for generations to come.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(super) struct Plan {
     uses: u8,
     /// The present search goes by it.
     is_in_use: bool,
+    /// When it served last.
+    served: Mono,
     /// What the present search has found was right: a generation was named by it.
     pub is_proved: bool,
 }
@@ -47,6 +50,31 @@ impl<F> V2Stream<F> {
         let search = search.filter(|search| search.is_up_to_date(query));
         plan.is_in_use = search.is_some();
         search
+    }
+
+    /// What is kept of a search for other generations, or searched with: how many files it has, and
+    /// when it served last.
+    pub fn plan(&self) -> Option<(usize, Mono)> {
+        let plan = &self.journey.as_ref()?.plan;
+        let in_use = self.search.as_ref().filter(|_| plan.is_in_use);
+        let search = plan.search.as_ref().or(in_use)?;
+        Some((search.len(), plan.served))
+    }
+
+    /// Frees what is kept, unless it is searched with: the next one is searched for anew.
+    pub fn free_plan(&mut self) {
+        if let Some(journey) = &mut self.journey
+            && journey.plan.search.is_some()
+        {
+            journey.plan.drop();
+        }
+    }
+
+    /// What was found does not do for other generations.
+    pub(super) fn drop_plan(&mut self) {
+        if let Some(journey) = &mut self.journey {
+            journey.plan.drop();
+        }
     }
 
     /// Whether the present search goes by what was found for another generation, and the journal
@@ -85,7 +113,7 @@ impl<F> V2Stream<F> {
     }
 
     /// Keeps what a search has found for the generations to come, if there are more.
-    pub(super) fn keep_plan(&mut self, search: Box<Search>) {
+    pub(super) fn keep_plan(&mut self, search: Box<Search>, now: Mono) {
         let is_old = self.is_old;
         let Some(journey) = &mut self.journey else {
             return;
@@ -100,6 +128,7 @@ impl<F> V2Stream<F> {
             Some(uses) => Plan {
                 search: Some(search),
                 uses,
+                served: now,
                 ..Plan::default()
             },
             None => Plan::default(),

@@ -65,9 +65,7 @@ impl<F> V2Stream<F> {
         findings: &Findings,
         query: &Query<'_, S>,
     ) -> Result<(), Refusal> {
-        if let Some(journey) = &mut self.journey {
-            journey.plan.drop();
-        }
+        self.drop_plan();
         let again = Search::again(findings, &self.query_from_here(query));
         self.search = Some(Box::new(again.ok_or(Refusal::Unsettled)?));
         Ok(())
@@ -257,9 +255,7 @@ impl<F> V2Stream<F> {
     ) -> ControlFlow<Ending> {
         let occasion = search.occasion();
         if self.is_plan_outdated(&search, query) {
-            if let Some(journey) = &mut self.journey {
-                journey.plan.drop();
-            }
+            self.drop_plan();
             *search = Search::new(occasion, &self.query_from_here(query));
         }
         let findings = match search.advance(query) {
@@ -281,7 +277,7 @@ impl<F> V2Stream<F> {
         findings.give_up(troubles.given_up(self.index, grace_ms, cx.now.mono));
         let query = Query {
             findings: Some(findings),
-            ..*query
+            ..self.query_from_here(query)
         };
         let turn = match occasion {
             Occasion::Begun(begun) => self.prove(begun, cx, &query),
@@ -298,7 +294,7 @@ impl<F> V2Stream<F> {
         if may_go_on && self.search.is_none() {
             self.search = Some(search);
         } else if occasion == Occasion::Rotated && self.search.is_none() {
-            self.keep_plan(search);
+            self.keep_plan(search, cx.now.mono);
         }
         turn
     }

@@ -22,7 +22,27 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 43] = [
+const FOUND: [(Dimension, &[u64], &str); 47] = [
+    (
+        Dimension::Series,
+        &[2, 73, 94, 102, 104],
+        "a ring had gone on since its files were looked through, and was asked all the same",
+    ),
+    (
+        Dimension::Series,
+        &[17, 35, 45, 51, 52, 84],
+        "a ring seemed to have a gap where the name of its live file was",
+    ),
+    (
+        Dimension::Series,
+        &[117, 140, 342],
+        "a file of a ring that was emptied, and not written yet, came before the live one",
+    ),
+    (
+        Dimension::Series,
+        &[470, 669, 1202, 1478, 1496],
+        "where nothing was held, what a ring wrote in that file a turn later passed for it",
+    ),
     (
         Dimension::Series,
         &[9, 39, 40, 11, 57],

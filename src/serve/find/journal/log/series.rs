@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Log, Wanted, is_of};
-use crate::ids::{FileId, Identity};
+use crate::ids::FileId;
 use crate::limits::{RING_MAX, SERIES_NAMES_MAX};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::candidates::{Candidate, Candidates};
@@ -84,8 +84,11 @@ impl Series {
     }
 
     /// Whether a file was there when they were looked through last, and was no copy of another.
-    pub fn has_met(&self, identity: Identity) -> bool {
-        !self.was_found || self.known.contains(&trace_of(identity))
+    /// What was emptied since has its turn before it, and is nothing until then.
+    pub(in crate::serve::find::journal) fn has_met(&self, candidate: &Candidate) -> bool {
+        let is_known = || self.known.contains(&trace_of(candidate.identity()));
+        let had_bytes = || self.turn_of(candidate).is_some_and(|turn| turn.size > 0);
+        !self.was_found || is_known() && (candidate.size > 0 || !had_bytes())
     }
 
     /// Something may have changed.
@@ -140,6 +143,21 @@ impl Log {
     pub(super) fn is_series_of(&self, found: Option<&Candidates>) -> bool {
         let is_in = |files: &Candidates| files.iter().any(|c| Some(c.age.id) == self.elsewhere);
         self.is_configured_series || self.last_seq > 0 || found.is_some_and(is_in)
+    }
+
+    /// Whether a file that is not the live one has begun anew since they were looked through.
+    pub(in crate::serve::find::journal) fn has_turned_since<S: ReadStore>(
+        &self,
+        candidate: &Candidate,
+        store: &S,
+    ) -> bool {
+        let Some(series) = self.series.as_ref().filter(|series| series.was_found) else {
+            return false;
+        };
+        let live = self.live();
+        let is_live = live.is_some_and(|live| is_of(live.identity, candidate.identity()));
+        let is_later = live.is_none_or(|live| candidate.written_ns >= live.written_ns);
+        !is_live && is_later && series.is_written_again(candidate, store)
     }
 
     /// The files of the series were looked through: the newest is the live one. `None` where that
