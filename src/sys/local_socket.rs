@@ -41,10 +41,15 @@ pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixList
     })
 }
 
-/// Connects to the socket of this name in a directory.
+/// Connects to the socket of this name in a directory. Fails with [`ErrorKind::WouldBlock`] where so
+/// many wait there already that no more may: whoever listens hangs.
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
     let held = files::open(dir, libc::O_RDONLY)?;
-    with_short_path(&held, dir, name, |path| UnixStream::connect(path))
+    // unix(7): one that blocks would wait for ever then.
+    let connect = |path: &Path| mio::net::UnixStream::connect(path);
+    let stream = UnixStream::from(with_short_path(&held, dir, name, connect)?);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 /// Whether a socket has this name in a directory.
@@ -132,6 +137,25 @@ mod tests {
             listener.accept().unwrap().0.read_exact(&mut heard).unwrap();
             assert_eq!(heard, *b"x");
         }
+    }
+
+    #[test]
+    fn nobody_waits_where_too_many_do_already() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = listen(dir.path(), "sock", None).unwrap();
+        // SAFETY: takes numbers; a socket that listens may be told to do so with a shorter line.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 1) }, 0);
+        let mut waiting = Vec::new();
+        let refused = loop {
+            assert!(waiting.len() < 10, "the line has no end");
+            match connect(dir.path(), "sock") {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        listener.accept().unwrap();
+        connect(dir.path(), "sock").unwrap();
     }
 
     #[test]

@@ -255,7 +255,8 @@ fn absence(states: &[(Seat, State)]) -> Option<String> {
 /// Sends a request to the control socket and returns the body of its answer. Each part of it may
 /// take so long to come.
 pub fn request(snmp_dir: &Path, seat: Seat, request: &str, wait: Duration) -> io::Result<String> {
-    let mut socket = local_socket::connect(snmp_dir, &seat.file("sock"))?;
+    let connected = local_socket::connect(snmp_dir, &seat.file("sock"));
+    let mut socket = connected.map_err(silence)?;
     socket.set_read_timeout(Some(wait))?;
     socket.set_write_timeout(Some(wait))?;
     // One that has no time for us may close before it has read all, and has answered all the same.
@@ -267,12 +268,17 @@ pub fn request(snmp_dir: &Path, seat: Seat, request: &str, wait: Duration) -> io
         (Ok(()), Some("200")) => Ok(body.to_owned()),
         (_, Some(status)) if status != "200" => Err(error_saying(ErrorKind::Other, body.trim())),
         (Ok(()), _) => Err(ErrorKind::InvalidData.into()),
-        (Err(error), _) => Err(match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                error_saying(ErrorKind::TimedOut, "it does not answer")
-            }
-            _ => error,
-        }),
+        (Err(error), _) => Err(silence(error)),
+    }
+}
+
+/// How a person would call an error that means nothing but silence.
+fn silence(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            error_saying(ErrorKind::TimedOut, "it does not answer")
+        }
+        _ => error,
     }
 }
 
