@@ -39,6 +39,12 @@ pub enum Event<'a> {
     },
     /// Something that the server had will never be here.
     Lost(Loss),
+    /// The box was started again and its log, which was in its memory, began anew. All that it told
+    /// of is here.
+    BegunAnew {
+        /// How long it was not heard before, in seconds.
+        quiet_secs: u64,
+    },
     /// The server leaves out a file.
     LeftOut(&'a LeftOut),
     /// The server's copy of the complete generation ends before ours, which is kept whole.
@@ -303,6 +309,10 @@ impl fmt::Display for Event<'_> {
                 write!(f, "{what}; {size} bytes kept as {}", kept.display())
             }
             Event::Lost(loss) => loss.fmt(f),
+            Event::BegunAnew { quiet_secs } => write!(
+                f,
+                "the box was started again and the log began anew; all that it had told of is here, and nobody knows what it wrote in the {quiet_secs} s in which it was not heard"
+            ),
             Event::LeftOut(note) => note.fmt(f),
             Event::Untold(count) => write!(
                 f,

@@ -452,6 +452,10 @@ pub const PACE_BURST: u64 = 128;
 /// faster.
 pub const PACE_MS: u64 = 90;
 
+/// How long a box may not have been heard when it comes back from a restart without the log that it
+/// had: for so long that was a log in its memory, and then it may have been any loss.
+pub const RESTART_MAX_MS: u64 = 5 * 60_000;
+
 /// Zeros that come as a hole which count as one of them: they cost the box nothing, and us the time
 /// of their digest.
 pub const ZEROS_LEN: u64 = 64 << 20;

@@ -3,7 +3,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -41,13 +42,45 @@ pub fn listen(dir: &Path, name: &str, group: Option<u32>) -> io::Result<UnixList
     })
 }
 
-/// Connects to the socket of this name in a directory. Fails with [`ErrorKind::WouldBlock`] where so
-/// many wait there already that no more may: whoever listens hangs.
+/// Connects to the socket of this name in a directory. Fails with [`ErrorKind::WouldBlock`] where
+/// so many wait there already that no more may: whoever listens hangs.
 pub fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
     let held = files::open(dir, libc::O_RDONLY)?;
-    // unix(7): one that blocks would wait for ever then.
-    let connect = |path: &Path| mio::net::UnixStream::connect(path);
-    let stream = UnixStream::from(with_short_path(&held, dir, name, connect)?);
+    with_short_path(&held, dir, name, connect_now)
+}
+
+fn connect_now(path: &Path) -> io::Result<UnixStream> {
+    // SAFETY: plain numbers, for which zeros are values.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    let bytes = path.as_os_str().as_bytes();
+    // A NUL stays behind it.
+    let room = address.sun_path.len() - 1;
+    if bytes.len() > room {
+        return Err(ErrorKind::InvalidFilename.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: takes numbers, and what it returns is ours alone.
+    let stream = unsafe {
+        let number = super::cvt(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0))?;
+        UnixStream::from_raw_fd(number)
+    };
+    super::cvt(
+        // SAFETY: takes the number of a descriptor that is open during the call.
+        unsafe { libc::fcntl(stream.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) },
+    )?;
+    // unix(7): one that blocks would wait for ever where the line is full.
+    stream.set_nonblocking(true)?;
+    // SAFETY: the address outlives the call, and has the length that is told.
+    super::cvt(unsafe {
+        libc::connect(
+            stream.as_raw_fd(),
+            (&raw const address).cast(),
+            size_of_val(&address) as libc::socklen_t,
+        )
+    })?;
     stream.set_nonblocking(false)?;
     Ok(stream)
 }

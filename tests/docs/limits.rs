@@ -145,6 +145,10 @@ fn those_that_an_operator_of_the_collector_meets() {
                 format!("{PACE_LASTING}; one a second: they wait."),
             ),
             (
+                "silence before a restart of the box that cost its log",
+                format!("{} min: else it is a loss.", RESTART_MAX_MS / 60_000),
+            ),
+            (
                 "zeros that a box sends as a hole",
                 format!("{} MiB: count as a generation.", ZEROS_LEN >> 20),
             ),

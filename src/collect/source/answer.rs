@@ -11,6 +11,7 @@ use crate::collect::copy::{Generation, Origin};
 use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::{Inode, MaybeOffset};
+use crate::limits::RESTART_MAX_MS;
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
@@ -251,7 +252,8 @@ impl<F> Source<F> {
         let is_whole = terms.whole && !was_longer;
         let is_gone = next.inode != held.inode && !is_whole;
         let is_lost = terms.lost || was_longer || is_gone;
-        let loss = match is_lost {
+        let quiet_ms = self.quiet_since_restart(held, terms.boot, cx);
+        let loss = match is_lost && (was_longer || quiet_ms.is_none()) {
             true => Some(Loss {
                 // A copy whose end is in doubt need not be what the server sent, so a proof
                 // that does not fit says nothing about changes.
@@ -268,12 +270,31 @@ impl<F> Source<F> {
         if let Some(loss) = loss {
             self.note_loss(loss, cx)?;
         }
+        if let Some(quiet_ms) = quiet_ms.filter(|_| is_lost && loss.is_none()) {
+            let quiet_secs = quiet_ms.div_ceil(1_000);
+            (cx.events)(&self.config, Event::BegunAnew { quiet_secs });
+        }
         let left = Left {
             is_whole,
             next_token: terms.identity,
         };
         self.leave(next, loss, left, cx)?;
         self.follow(Some(frames), asked.offset > 0, cx)
+    }
+
+    /// How long the box was not heard, where it was started again meanwhile, and the log is in its
+    /// memory: then nothing that it told of is missing. `None` where that was for too long, where
+    /// we did not have all that it told of, or where it was not started again.
+    fn quiet_since_restart<S: WriteStore<File = F>>(
+        &self,
+        held: Generation,
+        boot: u32,
+        cx: &Context<'_, S>,
+    ) -> Option<u64> {
+        let before = held.origin.map_or(0, |origin| origin.boot);
+        let is_another = before != 0 && boot != 0 && before != boot;
+        let quiet_ms = cx.now.mono.since_ms(self.health.current_at()?);
+        (is_another && quiet_ms <= RESTART_MAX_MS).then_some(quiet_ms)
     }
 
     /// Acts on a `prefix`: the server's file ends before our copy, and is its start or another file

@@ -2,6 +2,7 @@
 
 use crate::collect::copy::loss::Loss;
 use crate::collect::error::SourceError;
+use crate::time::Mono;
 
 /// The errors and flaws of a source, as far as they are known.
 pub(super) struct Health {
@@ -21,6 +22,8 @@ pub(super) struct Health {
     is_unrecorded: bool,
     /// The size of our generation that the server told last; 0 if it told none.
     server_size: u64,
+    /// When the server was last heard while we had all that it told of.
+    current_at: Option<Mono>,
 }
 
 impl Health {
@@ -34,6 +37,7 @@ impl Health {
             noted: None,
             is_unrecorded: false,
             server_size: 0,
+            current_at: None,
         }
     }
 
@@ -128,6 +132,17 @@ impl Health {
     /// out again was read.
     pub(super) fn set_unrecorded(&mut self, is_unrecorded: bool) {
         self.is_unrecorded = is_unrecorded;
+    }
+
+    /// When the server was last heard, if we had all that it told of when that connection ended.
+    pub(super) fn current_at(&self) -> Option<Mono> {
+        self.current_at
+    }
+
+    /// Sets when the server was last heard over a connection that ends, if we have all that it told
+    /// of.
+    pub(super) fn set_current_at(&mut self, at: Option<Mono>) {
+        self.current_at = at;
     }
 
     /// The size of our generation on the server, as far as it was told; else 0.

@@ -48,6 +48,7 @@ use self::intake::Intake;
 use self::link::{Form, Link, Phase};
 use self::pace::Pace;
 use self::unwritten::Unwritten;
+use self::v2::Frames;
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, HookNews, LocalCopy, LocalFiles, Paths};
@@ -539,6 +540,18 @@ impl<F> Source<F> {
     /// Takes what the end of a connection by this error teaches of the link. Tells whether it is a
     /// reason to ask for shorter frames.
     fn note_end_of_connection(&mut self, error: &SourceError) -> bool {
+        if let Phase::Streaming {
+            heard_at, frames, ..
+        } = self.link.phase()
+        {
+            let size = self.disk.size();
+            let is_current = |frames: &Frames| frames.server_size().is_some_and(|all| all <= size);
+            let heard_at = frames
+                .as_ref()
+                .filter(|it| is_current(it))
+                .map(|_| *heard_at);
+            self.health.set_current_at(heard_at);
+        }
         let Some(receiver) = self.link.receiver() else {
             return false;
         };

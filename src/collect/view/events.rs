@@ -91,6 +91,7 @@ fn write_fields(event: &Event<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             write!(f, ",\"of\":\"{kind}\"")
         }
+        Event::BegunAnew { quiet_secs } => write!(f, ",\"quiet\":{quiet_secs}"),
         Event::Untold(count) => write!(f, ",\"count\":{count}"),
         Event::HooksDropped { count, .. } => write!(f, ",\"count\":{count}"),
         Event::NeverVerified { path: of, .. }
@@ -115,6 +116,7 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::Rotated { .. } => "rotated",
         Event::Truncated { .. } => "truncated",
         Event::Lost(_) | Event::LostLate { .. } => "lost",
+        Event::BegunAnew { .. } => "begun_anew",
         Event::LeftOut(_) => "left_out",
         Event::KeptMore { .. } => "kept_more",
         Event::Rescued { .. } => "rescued",

@@ -22,6 +22,7 @@ mod intake;
 mod left_out;
 mod pace;
 mod rescue;
+mod restart;
 mod taken_over;
 mod unverified;
 
