@@ -75,6 +75,9 @@ impl fmt::Display for ProtocolError {
 pub enum Shortage {
     /// What is free on the file system of the copies, in bytes, and what is to stay free there.
     Disk { free: u64, keep: u64 },
+    /// The files that there may still be on the file system of the copies, and how many of them are
+    /// to stay so.
+    Files { free: u64, keep: u64 },
     /// What the source's own copies have, in bytes, and what they may have.
     Own { used: u64, max: u64 },
 }
@@ -87,6 +90,10 @@ impl fmt::Display for Shortage {
                 "the file system of the local copy has {} free, and keep_free= keeps {}",
                 Amount(free),
                 Amount(keep)
+            ),
+            Shortage::Files { free, keep } => write!(
+                f,
+                "the file system of the local copy has room for {free} more files, and keep_free= keeps that for {keep}"
             ),
             Shortage::Own { used, max } => write!(
                 f,
@@ -228,6 +235,7 @@ impl SourceError {
             }
             SourceError::NoRoom(Shortage::Disk { .. }) => (20, 0),
             SourceError::NoRoom(Shortage::Own { .. }) => (20, 1),
+            SourceError::NoRoom(Shortage::Files { .. }) => (20, 2),
         }
     }
 }

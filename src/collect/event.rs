@@ -189,6 +189,8 @@ pub enum Event<'a> {
     Found(&'a Found),
     /// An error of the source.
     Error(&'a SourceError),
+    /// So many events were not told, because the box brings about too many.
+    Untold(u32),
     /// The state of the source, because that changed for the better or somebody asked.
     State(State<'a>),
 }
@@ -260,6 +262,22 @@ impl Event<'_> {
     }
 }
 
+impl Event<'_> {
+    /// Whether a box can bring it about as often as it likes, and nothing is missing where only the
+    /// first are told: what it leaves out is on record, and how a source is stands in its status.
+    pub fn is_at_will(&self) -> bool {
+        matches!(
+            self,
+            Event::LeftOut(_)
+                | Event::Error(_)
+                | Event::State(_)
+                | Event::ClockFar(_)
+                | Event::ClockRight
+                | Event::Downgraded
+        )
+    }
+}
+
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -286,6 +304,10 @@ impl fmt::Display for Event<'_> {
             }
             Event::Lost(loss) => loss.fmt(f),
             Event::LeftOut(note) => note.fmt(f),
+            Event::Untold(count) => write!(
+                f,
+                "{count} more lines about this box were left out, since there were too many in a minute; see its status"
+            ),
             Event::KeptMore { ours, theirs, kept } => write!(
                 f,
                 "the server kept {theirs} of {ours} bytes; ours are all in {}",

@@ -157,6 +157,13 @@ pub const ROOM_LOOK_LEN: u64 = 64 * 1024;
 /// See [`ROOM_LOOK_LEN`].
 pub const ROOM_LOOK_LEN_MAX: u64 = 1024 * 1024;
 
+/// What a new generation counts as besides its bytes, where room is short: about what file systems
+/// have room for with each file that they can have. Files run out as bytes do.
+pub const ROOM_OF_FILE_LEN: u64 = 16 * 1024;
+
+/// What a finished copy takes of `max=` at the least.
+pub const ROOM_BLOCK_LEN: u64 = 4096;
+
 /// A source that writes [`ROOM_LOOK_LEN`] in less than this is one of those that pause where the
 /// room is short; the shorter it is, the less a source may write.
 pub const ROOM_SPARED_MS: u64 = 60_000;
@@ -175,6 +182,12 @@ pub const ROOM_SCAN_FILES: usize = 40;
 /// Lines about one address that a server says in a minute: anybody can have himself refused a
 /// thousand times a second.
 pub const PEER_LINES_MAX: u32 = 10;
+
+/// Events that a box can bring about at will which the collector tells of it in a minute, and so
+/// many more for each of its logs that has something to tell.
+pub const BOX_EVENTS_MAX: u32 = 60;
+/// See [`BOX_EVENTS_MAX`].
+pub const SOURCE_EVENTS_MAX: u32 = 4;
 
 /// Addresses of which each has those lines for itself. All others share as many.
 pub const PEERS_HEARD_MAX: usize = 16;
@@ -438,6 +451,10 @@ pub const PACE_BURST: u64 = 128;
 /// What each of them takes from a source that keeps to the pace: a server with a backlog is not
 /// faster.
 pub const PACE_MS: u64 = 90;
+
+/// Zeros that come as a hole which count as one of them: they cost the box nothing, and us the time
+/// of their digest.
+pub const ZEROS_LEN: u64 = 64 << 20;
 
 /// The same over hours: who goes on for so long that a backlog would be over is slowed down.
 pub const PACE_LASTING: u64 = 2_048;

@@ -159,10 +159,13 @@ pub struct Nameless {
 /// The room on a file system, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Room {
-    /// What we may still write.
+    /// What we may still write. Where files run out before bytes do, the same part of `total` as
+    /// the files that there may still be are of all.
     pub free: u64,
     /// All of it; 0 where the file system does not tell.
     pub total: u64,
+    /// The files that there may still be, and all, where they run out first.
+    pub files: Option<(u64, u64)>,
 }
 
 /// Who has a file open for writing.

@@ -9,21 +9,43 @@ use super::{again, c_path, cvt, error_saying};
 
 pub use super::platform::{Names, hole_end, somebody_writes, sync_fs};
 
-/// The bytes that we may still write to the file system that holds `dir`, and all that it has room
-/// for: statvfs(3).
-pub fn room(dir: &Path) -> io::Result<(u64, u64)> {
+/// The room on the file system that holds a directory.
+pub struct Room {
+    /// The bytes that we may still write. Where files run out before bytes do, so many as the files
+    /// that there may still be are of all.
+    pub free: u64,
+    /// All bytes that it has room for.
+    pub total: u64,
+    /// The files that there may still be, and all, where they run out first.
+    pub files: Option<(u64, u64)>,
+}
+
+/// The room on the file system that holds `dir`: statvfs(3).
+pub fn room(dir: &Path) -> io::Result<Room> {
     let path = c_path(dir)?;
     // SAFETY: plain numbers, for which zeros are values.
     let mut told: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: the path ends with a NUL, and both it and what is written outlive the call.
     cvt(unsafe { libc::statvfs(path.as_ptr(), &raw mut told) })?;
     #[allow(clippy::unnecessary_cast, reason = "narrower on some targets")]
-    let (unit, free, total) = (
+    let (unit, free, total, free_files, total_files) = (
         told.f_frsize as u64,
         told.f_bavail as u64,
         told.f_blocks as u64,
+        told.f_favail as u64,
+        told.f_files as u64,
     );
-    Ok((free.saturating_mul(unit), total.saturating_mul(unit)))
+    let (free, total) = (free.saturating_mul(unit), total.saturating_mul(unit));
+    // Some file systems make room for files as they come, and tell of none, or of as many as there
+    // are numbers.
+    let of_each = total.checked_div(total_files).unwrap_or(0);
+    let of_files = of_each.saturating_mul(free_files);
+    let is_scarcer = of_each > 0 && free_files <= total_files && of_files < free;
+    Ok(Room {
+        free: if is_scarcer { of_files } else { free },
+        total,
+        files: is_scarcer.then_some((free_files, total_files)),
+    })
 }
 
 /// The path from the root on; the working directory is asked for where it does not begin there.

@@ -145,6 +145,14 @@ fn those_that_an_operator_of_the_collector_meets() {
                 format!("{PACE_LASTING}; one a second: they wait."),
             ),
             (
+                "zeros that a box sends as a hole",
+                format!("{} MiB: count as a generation.", ZEROS_LEN >> 20),
+            ),
+            (
+                "events of one box in a minute that it brings about at will",
+                format!("{BOX_EVENTS_MAX}, and {SOURCE_EVENTS_MAX} for each log: counted."),
+            ),
+            (
                 "wait between two tries",
                 format!("{} s, or retry.", RETRY_MAX_MS / 1_000),
             ),

@@ -16,6 +16,19 @@ use crate::limits::GAPS_MAX_LEN;
 use crate::store::{Kind, Stat, WriteStore};
 use crate::wire::escape::{Escaped, OneLine};
 
+/// What is done in one go of putting something on record. What stands there is not told again, so
+/// what is to be told is durable before that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// All of it, durably.
+    All,
+    /// The operator's program is to be told, which the caller makes durable
+    /// ([`LocalFiles::barrier`]).
+    Telling,
+    /// The record is written, which the caller makes durable; that it is to be told is so.
+    Writing,
+}
+
 impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// Whether losses or differences are on record. A full disk may have left an empty file, which
     /// says nothing.
@@ -43,21 +56,26 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     /// the last line says is not said again: that run died before it could act upon it.
     /// The operator's program is told of `event` then.
     pub fn note_gap(&mut self, what: &dyn Display, event: HookEvent) -> Result<(), FileError> {
-        self.note(self.paths.gaps(), what, "", Some(event))
+        self.note(self.paths.gaps(), what, "", Some(event), Part::All)
     }
 
     /// The same of a loss, with the time of the last write to the copy before the hole, where that
     /// is known. What is called [`name_before_hole`](Self::name_before_hole) follows once that has
     /// its name.
-    pub fn note_loss(&mut self, loss: &Loss, held_until: Option<&str>) -> Result<(), FileError> {
+    pub fn note_loss(
+        &mut self,
+        loss: &Loss,
+        held_until: Option<&str>,
+        part: Part,
+    ) -> Result<(), FileError> {
         let period = held_until.map(|at| format!("; {HELD_UNTIL} {at}"));
         let event = HookEvent::of(HookKind::Lost).with_bytes(loss.at_least);
         let period = period.unwrap_or_default();
-        self.note(self.paths.gaps(), loss, &period, Some(event))
+        self.note(self.paths.gaps(), loss, &period, Some(event), part)
     }
 
     /// Adds the name of the copy before the hole to a loss, if that is what was put on record last.
-    /// Where that fails the record says less, and is true.
+    /// Where that fails the record says less, and is true; so nobody waits until it is durable.
     pub fn name_before_hole(&mut self, loss: &Loss, kept: &Path) {
         // It was written a moment ago: whoever keeps us from it now is told of at the next line.
         let _ = self.try_name(loss, kept);
@@ -76,19 +94,18 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let kept = Escaped(kept.as_os_str().as_bytes());
         self.store.truncate(&file, size - 1)?;
         let name = format!(" and is now {kept}\n");
-        self.store.append_all(&file, name.as_bytes())?;
-        self.store.sync_file(&file)
+        self.store.append_all(&file, name.as_bytes())
     }
 
     /// Puts on record that a copy holds more than the server had, or was healed.
     pub fn note_kept(&mut self, what: &dyn Display) -> Result<(), FileError> {
-        self.note(self.paths.kept(), what, "", None)
+        self.note(self.paths.kept(), what, "", None, Part::All)
     }
 
     /// Puts on record that the server leaves out these files, each once for all connections: what
     /// stands there is not said again, nor is anything added to a record that is longer than is
     /// shown. However many there are, others wait for no more than one barrier.
-    pub fn note_left_out(&mut self, all: &[LeftOut]) -> Result<(), FileError> {
+    pub fn note_left_out(&mut self, all: &[LeftOut], part: Part) -> Result<(), FileError> {
         if all.is_empty() {
             return Ok(());
         }
@@ -113,10 +130,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         }
         let news = &said[len..];
         if !news.is_empty() {
-            self.put_hooks(&events, Syncs::Own)?;
-            self.store.append_all(&file, news).map_err(failed)?;
+            self.tell(&events, part)?;
         }
-        self.end_record(&file, &path)
+        if part == Part::Telling {
+            return Ok(());
+        }
+        self.store.append_all(&file, news).map_err(failed)?;
+        self.end_record(&file, &path, part)
     }
 
     /// What follows the time in a line of a record.
@@ -131,6 +151,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         what: &dyn Display,
         besides: &str,
         event: Option<HookEvent>,
+        part: Part,
     ) -> Result<(), FileError> {
         let failed = |error| system("write", &path, error);
         let file = self.open_record(&path)?;
@@ -139,14 +160,26 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         if !says(&last, text.as_bytes(), "") {
             // First: what stands on record is not said again.
             let event = event.map(|event| event.with_text(&text));
-            self.put_hooks(event.as_slice(), Syncs::Own)?;
+            self.tell(event.as_slice(), part)?;
+            if part == Part::Telling {
+                return Ok(());
+            }
             let end = end_of(&last);
             let line = format!("{end}{} {text}{besides}\n", self.stamp);
             self.store
                 .append_all(&file, line.as_bytes())
                 .map_err(failed)?;
         }
-        self.end_record(&file, &path)
+        self.end_record(&file, &path, part)
+    }
+
+    /// Has the operator's program be told, as far as that belongs to this part.
+    fn tell(&mut self, events: &[HookEvent], part: Part) -> Result<(), FileError> {
+        match part {
+            Part::All => self.put_hooks(events, Syncs::Own),
+            Part::Telling => self.put_hooks(events, Syncs::Barrier),
+            Part::Writing => Ok(()),
+        }
     }
 
     fn open_record(&mut self, path: &Path) -> Result<F, FileError> {
@@ -162,7 +195,10 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Makes a record durable, even if all of it stood there: the run that wrote it may have died
     /// before this, or an earlier attempt may have created it and come no further.
-    fn end_record(&mut self, file: &F, path: &Path) -> Result<(), FileError> {
+    fn end_record(&mut self, file: &F, path: &Path, part: Part) -> Result<(), FileError> {
+        if part != Part::All {
+            return Ok(());
+        }
         let failed = |error| system("write", path, error);
         self.store.sync_file(file).map_err(failed)?;
         self.sync_dir(self.paths.local_dir())
@@ -293,7 +329,7 @@ mod tests {
             stamp: "20261122132956",
             hooks: None,
         };
-        files.note_left_out(&[note])
+        files.note_left_out(&[note], Part::All)
     }
 
     #[test]
@@ -372,12 +408,16 @@ mod tests {
         let kept = Path::new("/l/m.20261122132957");
         with_files(&mut disk, |files| {
             files.name_before_hole(&LOSS, kept);
-            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
+            files
+                .note_loss(&LOSS, Some("20261122120000"), Part::All)
+                .unwrap();
         });
         assert_eq!(read(&disk), format!("{line}\n"));
         // A run that died before it acted upon it, and says it once more, makes no other line.
         with_files(&mut disk, |files| {
-            files.note_loss(&LOSS, Some("20261122120123")).unwrap();
+            files
+                .note_loss(&LOSS, Some("20261122120123"), Part::All)
+                .unwrap();
             let other = Loss { offset: 4, ..LOSS };
             files.name_before_hole(&other, Path::new("/l/other"));
         });
@@ -390,9 +430,13 @@ mod tests {
         assert_eq!(read(&disk), line);
         // The same loss is said once more only behind another one.
         with_files(&mut disk, |files| {
-            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
+            files
+                .note_loss(&LOSS, Some("20261122120000"), Part::All)
+                .unwrap();
             note_text("lost 8:1", files).unwrap();
-            files.note_loss(&LOSS, Some("20261122120000")).unwrap();
+            files
+                .note_loss(&LOSS, Some("20261122120000"), Part::All)
+                .unwrap();
         });
         let text = read(&disk);
         assert!(text.starts_with(&line));
@@ -405,7 +449,9 @@ mod tests {
             let mut disk = Model::new();
             disk.write("/l/m", b"");
             with_files(&mut disk, |files| {
-                files.note_loss(&LOSS, Some("20261122120000")).unwrap();
+                files
+                    .note_loss(&LOSS, Some("20261122120000"), Part::All)
+                    .unwrap();
             });
             disk.fail_call(failing, 5);
             with_files(&mut disk, |files| {

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use self::error::system;
 pub use self::error::{FileError, Found, is_of_device, is_shortage};
 pub use self::files::LocalFiles;
+pub use self::gaps::Part;
 pub use self::hook_event::{HookEvent, HookKind, HookNews};
 use self::rescue::Moving;
 use self::rotation::Change;

@@ -73,6 +73,8 @@ impl Collector {
     /// Brings the running sources into line with a configuration. Returns how many are new, and how
     /// many are as they were.
     pub(super) fn apply(&mut self, config: Config, remembered: &[Row<'_>]) -> (usize, usize) {
+        // What is not configured any more has no other moment for that.
+        self.put_on_record(None);
         let mut wanted = config.sources;
         wanted.extend(self.apply_families(config.families, &wanted, remembered));
         let families = self.families.iter().map(|family| &family.config().source);

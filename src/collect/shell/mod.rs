@@ -20,6 +20,7 @@ mod journal;
 mod manager;
 mod names;
 pub mod outcome;
+mod quotas;
 mod reach;
 mod resolver;
 mod rights;
@@ -46,6 +47,7 @@ use self::hooks::HookRuns;
 pub use self::journal::Form;
 use self::journal::Journal;
 use self::manager::Manager;
+use self::quotas::Quotas;
 pub use self::reach::reaches;
 use self::resolver::{Resolver, Retry};
 use self::rights::FileRights;
@@ -55,6 +57,7 @@ use self::statuses::Statuses;
 use super::config::Config;
 use super::copy::HookNews;
 use super::copy::pointer::BootId;
+use super::event::Event;
 use super::source::siblings::Relief;
 use super::source::{Context, Periods};
 use super::view::record::Tally;
@@ -142,6 +145,8 @@ pub struct Collector {
     hooks: Option<HookRuns>,
     /// Sources that have something for it which is not durable yet.
     owing: ReadyList,
+    /// Sources of which something is still to be put on record.
+    recording: ReadyList,
     /// When the local copies are looked at next, and which is the next.
     look_at: Mono,
     looked_at: u32,
@@ -150,6 +155,9 @@ pub struct Collector {
     boot: Option<BootId>,
     journal: Journal,
     clocks: Clocks,
+    quotas: Quotas,
+    /// Whether it is the operator who brings events about, and not the boxes.
+    is_asked: bool,
     buf: Box<[u8]>,
     now: Now,
     /// Turns in a row that were full of events and left the deadlines alone.
@@ -206,10 +214,13 @@ impl Collector {
             boxes: 0,
             journal,
             clocks: Clocks::default(),
+            quotas: Quotas::default(),
+            is_asked: false,
             shown,
             manager: Manager::new(now.mono),
             hooks,
             owing: ReadyList::new(),
+            recording: ReadyList::new(),
             look_at: now.mono.plus_ms(STATUS_TOUCH_MS),
             looked_at: 0,
             inside,
@@ -266,6 +277,7 @@ impl Collector {
             let looked_at = self.now.mono;
             self.now = self.reactor.wait(self.next_deadline())?;
             self.journal.tick(self.now.mono);
+            self.tell_untold(Some(self.now.mono));
             if self.handle_signals().is_break() {
                 return Ok(End::Stopped);
             }
@@ -282,6 +294,8 @@ impl Collector {
                 self.turn_over_families(looked_at);
             }
             self.make_changes();
+            let until = clock::now().mono.plus_ms(DUE_MS);
+            self.put_on_record(Some(until));
             self.settle_hooks();
             self.turn_over_hooks();
             self.relieve();
@@ -295,7 +309,9 @@ impl Collector {
 
     /// Closes everything, and leaves what a successor needs: the port, the signals and the way
     /// outside.
-    pub fn let_go(self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+    pub fn let_go(mut self) -> (Option<OwnedFd>, Signals, Option<Outside>) {
+        self.put_on_record(None);
+        self.tell_untold(None);
         let servers = self.boxes;
         let sources = InThisTurn {
             slots: &self.slots,
@@ -327,6 +343,7 @@ impl Collector {
             || !self.families_ready.is_empty()
             || !self.changing.is_empty()
             || !self.owing.is_empty()
+            || !self.recording.is_empty()
         {
             return Some(self.now.mono);
         }
@@ -336,6 +353,7 @@ impl Collector {
             self.resolver.poll_timeout(),
             self.statuses.poll_timeout(),
             self.journal.poll_timeout(),
+            self.quotas.poll_timeout(),
             Some(self.check_walls_at),
             Some(self.shown.poll_timeout(self.now.mono)),
             self.manager.poll_timeout(),
@@ -372,6 +390,26 @@ impl Collector {
             if until.is_some_and(|until| clock::now().mono >= until) {
                 return;
             }
+        }
+    }
+
+    /// Puts on record what boxes have brought for that, as far as it comes until that moment.
+    fn put_on_record(&mut self, until: Option<Mono>) {
+        for _ in 0..self.recording.len() {
+            if let Some(index) = self.recording.pop() {
+                self.drive(index, &mut |slot, cx, _| slot.put_on_record(cx));
+            }
+            if until.is_some_and(|until| clock::now().mono >= until) {
+                return;
+            }
+        }
+    }
+
+    /// Tells of how many events of boxes nothing was told in the minute that is over by then.
+    fn tell_untold(&mut self, now: Option<Mono>) {
+        for (source, count) in self.quotas.take_left_out(now) {
+            let event = Event::Untold(count);
+            self.journal.event(self.now.wall, &source, &event);
         }
     }
 
@@ -428,7 +466,8 @@ impl Collector {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
         };
-        let (journal, clocks, wall) = (&mut self.journal, &mut self.clocks, self.now.wall);
+        let (journal, clocks, quotas) = (&mut self.journal, &mut self.clocks, &mut self.quotas);
+        let (now, is_asked) = (self.now, self.is_asked);
         let tally = Cell::new(Tally::default());
         let news = HookNews::default();
         let mut cx = Context {
@@ -442,8 +481,9 @@ impl Collector {
                 let mut counted = tally.get();
                 counted.count(&event);
                 tally.set(counted);
-                if clocks.is_news(config, &event) {
-                    journal.event(wall, config, &event);
+                let is_news = clocks.is_news(config, &event);
+                if is_news && (is_asked || quotas.may_tell((index, config), &event, now.mono)) {
+                    journal.event(now.wall, config, &event);
                 }
             },
             hooks: self.hooks.is_some().then_some(&news),
@@ -467,6 +507,9 @@ impl Collector {
         }
         if slot.owes_hooks() {
             self.owing.push(index);
+        }
+        if slot.owes_record() {
+            self.recording.push(index);
         }
         slot.tell_status(&mut self.statuses);
         if slot.take_unreached() {
@@ -504,9 +547,11 @@ impl Collector {
 
     /// SIGUSR1: every source closes and opens its files and tells how it is.
     fn reopen_all(&mut self) {
+        self.is_asked = true;
         for index in 0..self.slots.len() as u32 {
             self.drive(index, &mut |slot, cx, _| slot.reopen(cx));
         }
+        self.is_asked = false;
         self.try_at_once();
         self.connect_anew();
     }

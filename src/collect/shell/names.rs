@@ -13,6 +13,8 @@ impl Collector {
         if !self.resolver.take_news(self.now.mono) {
             return;
         }
+        // Whoever is elsewhere now begins anew.
+        self.put_on_record(None);
         let mut known = Vec::new();
         let mut some_moved = false;
         for (index, place) in (0..).zip(&mut self.slots) {

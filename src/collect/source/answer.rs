@@ -12,7 +12,6 @@ use crate::collect::error::{ProtocolError, SourceError};
 use crate::collect::event::Event;
 use crate::ids::{Inode, MaybeOffset};
 use crate::store::WriteStore;
-use crate::time::Wall;
 use crate::wire::frame::Reason;
 use crate::wire::receiver::Receiver;
 use crate::wire::reply::{Mark, Reply, Terms};
@@ -401,26 +400,6 @@ impl<F> Source<F> {
         };
         self.note_loss(loss, cx)?;
         Ok(loss)
-    }
-
-    /// Puts a loss on record, unless it is there: what follows may fail and be tried again.
-    pub(super) fn note_loss<S: WriteStore<File = F>>(
-        &mut self,
-        loss: Loss,
-        cx: &mut Context<'_, S>,
-    ) -> Result<(), SourceError> {
-        if self.health.is_noted(&loss) {
-            return Ok(());
-        }
-        let held = cx.store.stat_path(&self.config.local).ok().flatten();
-        let stamp = (cx.stamp)(cx.now.wall);
-        let held_until = held.map(|held| (cx.stamp)(Wall::from_ms(held.mtime_ns / 1_000_000)));
-        let mut files = cx.files(&self.config, &stamp);
-        let noted = files.note_loss(&loss, held_until.as_deref());
-        noted.map_err(SourceError::Files)?;
-        self.health.flaw();
-        self.health.note(loss);
-        Ok(())
     }
 
     /// The loss if nothing behind our copy can be had any more, put on record.

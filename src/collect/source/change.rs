@@ -18,6 +18,7 @@ use crate::collect::copy::{
 use crate::collect::error::SourceError;
 use crate::collect::event::Event;
 use crate::ids::Inode;
+use crate::limits::ROOM_OF_FILE_LEN;
 use crate::mutation::{self, Mutation};
 use crate::store::WriteStore;
 use crate::wire::frame::Reason;
@@ -90,6 +91,14 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return true;
         }
+        // What was on record before is there before its last sign goes.
+        if self.owes_record() {
+            if let Err(error) = self.step_unwritten(syncs, cx) {
+                self.fail(error, cx);
+            }
+            self.check_invariants();
+            return !self.is_changing();
+        }
         let result = self.with_copy(cx, |copy, files| copy.step_change(syncs, files));
         let is_last = !matches!(result, Ok(Progress::More));
         match result {
@@ -111,6 +120,9 @@ impl<F> Source<F> {
             Ok(()) => self.check_failed_syncs(cx),
             Err(error) => self.fail(SourceError::Files(error), cx),
         }
+        if self.is_changing() {
+            self.end_barrier();
+        }
         self.check_invariants();
         self.is_changing()
     }
@@ -122,9 +134,13 @@ impl<F> Source<F> {
             self.check_failed_syncs(cx);
         }
         if self.is_changing() {
-            match self.with_copy(cx, LocalCopy::make_change) {
+            let made = self.write_unwritten(cx).and_then(|()| {
+                let made = self.with_copy(cx, LocalCopy::make_change);
+                made.map_err(SourceError::Files)
+            });
+            match made {
                 Ok(changed) => self.end_change(changed, cx),
-                Err(error) => self.fail(SourceError::Files(error), cx),
+                Err(error) => self.fail(error, cx),
             }
         }
         self.check_invariants();
@@ -140,8 +156,8 @@ impl<F> Source<F> {
     ) -> Result<(), SourceError> {
         // All other losses are on record by now. Those by classic are noted in the pointer alone
         // (FILES.md, "Pointer file": `lo`), until they are told.
-        let untold = (afterwards.loss)
-            .filter(|loss| loss.cause == Cause::Gone && !self.health.is_noted(loss));
+        let untold =
+            (afterwards.loss).filter(|loss| loss.cause == Cause::Gone && !self.is_noted(loss));
         let last = self.announce_token(&next, &afterwards, cx);
         let given = self.disk.last_name();
         let started = self.with_copy(cx, |copy, files| {
@@ -170,6 +186,7 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return Ok(());
         }
+        self.write_unwritten(cx)?;
         let changed = self
             .with_copy(cx, LocalCopy::make_change)
             .map_err(SourceError::Files)?;
@@ -186,6 +203,8 @@ impl<F> Source<F> {
         if !self.health.is_in_trouble_with_files() {
             self.recover(cx);
         }
+        // It takes a file even if there is nothing in it.
+        self.note_written(ROOM_OF_FILE_LEN, cx);
         self.handle_data(&mut input, cx);
     }
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::change::Afterwards;
 use super::digest::{GONE, OTHER, TAKEN, UNKNOWN_KIND};
 use super::link::{Phase, Purpose};
-use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::given::CopySums;
@@ -154,9 +153,8 @@ impl<F> Source<F> {
         data: &[u8],
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
-        let mut unwritten = Unwritten::default();
-        let result = self.take_each_frame(frames, data, &mut unwritten, cx);
-        self.write(&mut unwritten, cx)?;
+        let result = self.take_each_frame(frames, data, cx);
+        self.end_unwritten(cx)?;
         result
     }
 
@@ -164,7 +162,6 @@ impl<F> Source<F> {
         &mut self,
         frames: &mut Frames,
         data: &[u8],
-        unwritten: &mut Unwritten,
         cx: &mut Context<'_, S>,
     ) -> Result<bool, SourceError> {
         frames.tick(cx.now.mono);
@@ -177,13 +174,18 @@ impl<F> Source<F> {
             };
             let (mut files, events) = cx.files_and_events(&self.config, &stamp);
             let config = &self.config;
+            let size = copy.size();
             let (taken, outcome) =
                 frames.take(rest, copy, &mut files, &mut |event| events(config, event))?;
             let is_idle = taken == 0 && rest.is_empty();
             rest = rest.get(taken..).unwrap_or_default();
             match outcome {
                 Received::On => {}
-                Received::Grew => grew = true,
+                Received::Grew => {
+                    grew = true;
+                    let grown = copy.size().saturating_sub(size);
+                    self.pay_for_zeros(grown.saturating_sub(taken as u64), cx.now.mono)?;
+                }
                 // What is wrong with our own files is the graver error, and stays.
                 Received::Trouble(_) if self.health.is_in_trouble_with_files() => {}
                 Received::Trouble(reason) => {
@@ -193,13 +195,12 @@ impl<F> Source<F> {
                     self.pay(cx.now.mono)?;
                 }
                 Received::Missing(note) => {
-                    self.health.flaw();
-                    unwritten.missing.push(note);
+                    self.owe_missing(note);
                     self.pay(cx.now.mono)?;
                 }
                 Received::Late(late) => {
                     self.pay(cx.now.mono)?;
-                    self.take_or_tell_late(*late, frames, unwritten, cx);
+                    self.take_or_tell_late(*late, frames, cx);
                 }
                 // The copy gets its name and the next one begins, before the bytes behind NEXT are
                 // looked at.
@@ -228,8 +229,9 @@ impl<F> Source<F> {
                         tokens,
                         ..Afterwards::of_first(next.inode)
                     };
-                    // A power cut must not leave the next generation alone.
-                    self.write(unwritten, cx)?;
+                    // A power cut must not leave the next generation alone: what is to be on
+                    // record is there before the change is made.
+                    self.end_unwritten(cx)?;
                     self.change(next, Some(finished), afterwards, cx)?;
                     // Sources that rotate together share their syncs. What has come already waits
                     // with the change.

@@ -15,8 +15,8 @@ use crate::collect::error::{Shortage, SourceError};
 use crate::collect::finished::heal;
 use crate::ids::{Inode, MaybeOffset};
 use crate::limits::{
-    HEAL_ROOM_MS, ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES, ROOM_SCAN_MS,
-    ROOM_SCAN_NAMES, ROOM_SPARED_MS,
+    HEAL_ROOM_MS, ROOM_BLOCK_LEN, ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES,
+    ROOM_SCAN_MS, ROOM_SCAN_NAMES, ROOM_SPARED_MS,
 };
 use crate::store::{Kind, Names, Room, WriteStore};
 use crate::time::Mono;
@@ -73,11 +73,16 @@ impl Intake {
     /// Notes that so much was written. Tells whether it is time to look at the room, or at the
     /// copies, which may have no more than `max`.
     fn note(&mut self, len: u64, max: Option<u64>) -> bool {
+        self.add(len);
+        let is_near = max.is_some_and(|max| self.may_have(max));
+        self.written >= self.look_len || (is_near && self.written >= ROOM_LOOK_LEN)
+    }
+
+    /// Notes that so much was written, for the next look.
+    pub(super) fn add(&mut self, len: u64) {
         self.written = self.written.saturating_add(len);
         let used = self.used.get();
         self.used = used.map(|used| used.saturating_add(len)).into();
-        let is_near = max.is_some_and(|max| self.may_have(max));
-        self.written >= self.look_len || (is_near && self.written >= ROOM_LOOK_LEN)
     }
 
     /// Takes a look at the room of which so much is to be kept free. Tells whether it is short, and
@@ -114,8 +119,10 @@ impl<F> Source<F> {
         len: usize,
         cx: &mut Context<'_, S>,
     ) {
-        // A change belongs to the connection that would be given up.
+        // A change belongs to the connection that would be given up; what came with it counts when
+        // it is made.
         if self.is_changing() {
+            self.intake.add(len as u64);
             return;
         }
         let grown = match self.link.phase() {
@@ -150,9 +157,8 @@ impl<F> Source<F> {
                 None
             }
             Some((room, keep)) => {
-                let free = room.free;
                 let is_short = self.intake.look(room, keep, now);
-                is_short.then_some(Shortage::Disk { free, keep })
+                is_short.then(|| shortage_of(room, keep))
             }
         };
         if let Some(shortage) = shortage {
@@ -201,8 +207,7 @@ impl<F> Source<F> {
                     .room(cx)
                     .filter(|(room, keep)| room.free / 5 < keep / 4);
                 if let Some((room, keep)) = short {
-                    let free = room.free;
-                    self.tell_pause(Shortage::Disk { free, keep }, cx);
+                    self.tell_pause(shortage_of(room, keep), cx);
                 }
                 self.intake.pause = self.intake.pause.filter(|_| short.is_some());
                 short.is_some()
@@ -227,7 +232,7 @@ impl<F> Source<F> {
             return;
         }
         let (pause, wait_ms) = match shortage {
-            Shortage::Disk { .. } => (Pause::Disk, ROOM_LOOK_MS),
+            Shortage::Disk { .. } | Shortage::Files { .. } => (Pause::Disk, ROOM_LOOK_MS),
             Shortage::Own { .. } => (Pause::Own, ROOM_SCAN_MS),
         };
         self.intake.pause = Some(pause);
@@ -293,7 +298,8 @@ impl<F> Source<F> {
             if let Ok(Some(stat)) = stat
                 && stat.kind == Kind::Regular
             {
-                scan.used = scan.used.saturating_add(stat.size);
+                // The disk gives no file less than a block.
+                scan.used = scan.used.saturating_add(stat.size.max(ROOM_BLOCK_LEN));
             }
         }
     }
@@ -311,6 +317,21 @@ impl<F> Source<F> {
         }
         self.intake.pause = None;
         self.link.end_work(cx.now.mono);
+    }
+}
+
+/// What is short: bytes, or files.
+fn shortage_of(room: Room, keep: u64) -> Shortage {
+    match room.files {
+        None => Shortage::Disk {
+            free: room.free,
+            keep,
+        },
+        Some((free, total)) => {
+            let of_each = room.total.checked_div(total).unwrap_or(0);
+            let keep = keep.checked_div(of_each).unwrap_or(0);
+            Shortage::Files { free, keep }
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::digest::TOO_MANY;
 use super::link::Phase;
-use super::unwritten::Unwritten;
 use super::v2::{Frames, Received};
 use super::{Context, Source};
 use crate::collect::copy::Finished;
@@ -25,17 +24,14 @@ impl<F> Source<F> {
         &mut self,
         (note, token): (LeftOut, Token),
         frames: &mut Frames,
-        unwritten: &mut Unwritten,
         cx: &mut Context<'_, S>,
     ) {
         if self.take_late(&note, &token, cx) {
-            unwritten.is_late = true;
-            return;
+            return self.owe_list();
         }
         let tell = &mut |event: Event<'_>| (cx.events)(&self.config, event);
         if let Received::Missing(note) = frames.tell_left_out(note, tell) {
-            self.health.flaw();
-            unwritten.missing.push(note);
+            self.owe_missing(note);
         }
     }
 

@@ -47,6 +47,7 @@ use self::health::Health;
 use self::intake::Intake;
 use self::link::{Form, Link, Phase};
 use self::pace::Pace;
+use self::unwritten::Unwritten;
 use super::config::SourceConfig;
 use super::copy::pointer::BootId;
 use super::copy::{FileError, Found, HookNews, LocalCopy, LocalFiles, Paths};
@@ -73,6 +74,7 @@ pub struct Source<F> {
     link: Link,
     pace: Pace,
     intake: Intake,
+    unwritten: Option<Box<Unwritten>>,
     health: Health,
 }
 
@@ -146,6 +148,7 @@ impl<F> Source<F> {
             link: Link::new(now),
             pace: Pace::default(),
             intake: Intake::new(now),
+            unwritten: None,
             health: Health::new(),
         }
     }

@@ -91,6 +91,7 @@ fn write_fields(event: &Event<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
             write!(f, ",\"of\":\"{kind}\"")
         }
+        Event::Untold(count) => write!(f, ",\"count\":{count}"),
         Event::HooksDropped { count, .. } => write!(f, ",\"count\":{count}"),
         Event::NeverVerified { path: of, .. }
         | Event::Differs { path: of, .. }
@@ -134,6 +135,7 @@ fn word(event: &Event<'_>) -> &'static str {
         Event::ClockFar(_) => "clock_far",
         Event::ClockRight => "clock_right",
         Event::Downgraded => "downgraded",
+        Event::Untold(_) => "untold",
         Event::Found(_) => "found",
         Event::Error(_) | Event::State(State::Error(_)) => "trouble",
         Event::State(State::Connecting) => "connecting",

@@ -133,7 +133,7 @@ fn give_up<S: HoldStore>(config: &Config, store: &S, tell: &mut dyn FnMut(&Path,
 /// Whether too little is free where a file was.
 fn is_full<S: HoldStore>(file: &Nameless, store: &S) -> bool {
     let room = file.path.parent().map(|dir| store.room_at(dir));
-    matches!(room, Some(Ok(Room { free, total })) if free < total / KEPT_FREE_PARTS)
+    matches!(room, Some(Ok(Room { free, total, .. })) if free < total / KEPT_FREE_PARTS)
 }
 
 /// A file that is to be held.

@@ -169,9 +169,13 @@ impl HoldStore for RealRead {
     }
 
     fn room_at(&self, dir: &Path) -> io::Result<Room> {
-        let (free, total) = files::room(dir)?;
-        Ok(Room { free, total })
+        room(dir)
     }
+}
+
+fn room(dir: &Path) -> io::Result<Room> {
+    let files::Room { free, total, files } = files::room(dir)?;
+    Ok(Room { free, total, files })
 }
 
 /// The collector's side of the real file system.
@@ -454,8 +458,7 @@ impl WriteStore for RealWrite {
     }
 
     fn room(&mut self, dir: &Path) -> io::Result<Room> {
-        let (free, total) = files::room(dir)?;
-        Ok(Room { free, total })
+        room(dir)
     }
 
     fn list(&mut self, dir: &Path) -> io::Result<Names> {

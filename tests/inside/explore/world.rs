@@ -379,6 +379,10 @@ impl<'a> World<'a> {
         if self.lines[at].source.is_changing() {
             return false;
         }
+        if self.lines[at].source.owes_record() {
+            self.with(at, |source, cx, _| source.put_unwritten_on_record(cx));
+            return true;
+        }
         if self.lines[at].source.owes_hooks() {
             let syncs = Syncs::Barrier;
             self.with(at, |source, cx, _| source.settle_hooks(syncs, cx));

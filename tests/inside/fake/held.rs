@@ -113,6 +113,7 @@ impl HoldStore for Fake {
         Ok(Room {
             free: disk.room.map_or(u64::MAX, |room| room as u64),
             total: disk.total.unwrap_or(0),
+            files: None,
         })
     }
 }

@@ -43,6 +43,8 @@ struct Disk {
     room: Option<usize>,
     /// Bytes that fit on it in all, where that is told.
     total: Option<u64>,
+    /// The files that there may still be, and all.
+    places: Option<(u64, u64)>,
     /// Looks at the room.
     looks: u32,
     locked_elsewhere: BTreeSet<u64>,
@@ -334,6 +336,11 @@ impl Fake {
     /// Tells how many bytes fit on it in all, of which those that can still be written are free.
     pub fn set_total(&self, total: u64) {
         self.0.borrow_mut().total = Some(total);
+    }
+
+    /// Tells of so many files that there may still be, of so many, and that they run out first.
+    pub fn set_files(&self, free: u64, total: u64) {
+        self.0.borrow_mut().places = Some((free, total));
     }
 
     /// How often somebody looked at the room.
@@ -773,7 +780,12 @@ impl WriteStore for Fake {
         disk.looks += 1;
         let free = disk.room.map_or(u64::MAX, |room| room as u64);
         let total = disk.total.unwrap_or(0);
-        Ok(Room { free, total })
+        let files = disk.places;
+        let Some((free_files, of)) = files else {
+            return Ok(Room { free, total, files });
+        };
+        let free = total / of * free_files;
+        Ok(Room { free, total, files })
     }
 
     fn list(&mut self, dir: &Path) -> io::Result<Names> {

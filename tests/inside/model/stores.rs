@@ -225,7 +225,11 @@ impl WriteStore for Model {
 
     fn room(&mut self, _: &Path) -> io::Result<Room> {
         let (free, total) = (u64::MAX, 0);
-        Ok(Room { free, total })
+        Ok(Room {
+            free,
+            total,
+            files: None,
+        })
     }
 
     fn list(&mut self, dir: &Path) -> io::Result<Names> {

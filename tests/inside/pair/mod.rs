@@ -352,6 +352,9 @@ impl Pair {
         let asked = self.carry_up();
         let served = self.serve();
         let brought = self.carry_down();
+        if self.source.owes_record() {
+            self.with_source(|source, cx, _| source.put_unwritten_on_record(cx));
+        }
         let worked = self.source.has_work();
         if worked {
             self.with_source(|source, cx, buf| source.work(buf, cx));

@@ -398,6 +398,7 @@ impl WriteStore for Disk<Model> {
             true => Ok(Room {
                 free: 0,
                 total: 1 << 30,
+                files: None,
             }),
             false => self.0.fs.borrow_mut().room(dir),
         }

@@ -656,8 +656,15 @@ impl World {
     fn work(&mut self) -> bool {
         let mut moved = false;
         for at in 0..self.host.feeds.len() {
-            let collector = self.host.collector.as_ref();
-            if collector.is_some_and(|collector| collector.slots[at].source.has_work()) {
+            let is_so = |host: &Host, of: fn(&Source<_>) -> bool| {
+                let collector = host.collector.as_ref();
+                collector.is_some_and(|collector| of(&collector.slots[at].source))
+            };
+            if is_so(&self.host, Source::owes_record) {
+                self.with_source(at, |source, cx, _| source.put_unwritten_on_record(cx));
+                moved = true;
+            }
+            if is_so(&self.host, Source::has_work) {
                 self.with_source(at, |source, cx, buf| source.work(buf, cx));
                 moved = true;
             }

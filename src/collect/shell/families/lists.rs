@@ -256,7 +256,7 @@ impl Collector {
             return true;
         };
         // What was lost is an error until somebody takes note, and only a source shows it.
-        if left.is_behind || left.has_losses {
+        if left.is_behind || left.has_losses || left.owes_record {
             return false;
         }
         if left.is_unverified {

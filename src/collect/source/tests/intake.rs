@@ -283,5 +283,73 @@ fn a_generation_that_ends_where_the_room_does_is_finished_first() {
     rig.with(|source, cx| source.make_change(cx));
     assert!(is_paused(&rig), "{:?}", rig.said());
     assert_eq!(rig.rotated(), [&bytes[..], &bytes[..]].concat());
-    assert_eq!(rig.local(), [&bytes[..], &bytes[..], &bytes[..]].concat());
+    assert!(rig.local().is_empty(), "what is behind it comes again");
+}
+
+/// The box ends what it is at and begins the next generation, with nothing in it.
+fn rotate(rig: &mut Rig, inode: u64) {
+    use crate::wire::frame::{End, Next, Reason};
+    let size = rig.local().len() as u64;
+    let md5 = Some(md5::Md5::new().update(&rig.local()).finish());
+    let end = End {
+        size,
+        reason: Reason::Rotated,
+        md5,
+    };
+    let next = Next {
+        inode: Inode(inode),
+        mtime_ns: 2,
+        after_loss: false,
+    };
+    rig.receive(&[Frame::End(end).to_bytes(), Frame::Next(next).to_bytes()].concat());
+    rig.with(|source, cx| source.make_change(cx));
+}
+
+#[test]
+fn files_run_out_as_bytes_do() {
+    let mut rig = following(4 * KEEP, "");
+    rig.source.share_barriers();
+    // Of each 1 KiB of the disk, a file: a twentieth is to be kept, which is 1024.
+    rig.disk.set_files(1_000, 20 << 10);
+    let mut inode = 7;
+    while rig.source.wants_connection() {
+        inode += 1;
+        assert!(inode < 100, "generations without an end");
+        rotate(&mut rig, inode);
+    }
+    assert!(is_paused(&rig));
+    let said = rig.said();
+    let text = "paused: the file system of the local copy has room for 1000 more files, and keep_free= keeps that for 1024; the log goes on by itself when there is room";
+    assert!(said.iter().any(|said| said == text), "{said:?}");
+    // Where generations are few it goes on from what is left.
+    rig.disk.set_files(1_400, 20 << 10);
+    connected(&mut rig);
+    rig.disk.set_files(900, 20 << 10);
+    for _ in 0..20 {
+        inode += 1;
+        rig.now_ms += 60_000;
+        rotate(&mut rig, inode);
+        assert!(rig.source.wants_connection());
+    }
+}
+
+#[test]
+fn copies_with_nothing_in_them_take_their_part_of_what_a_source_may_have() {
+    let mut rig = following(4 * KEEP, "max=256K");
+    rig.source.share_barriers();
+    let mut inode = 7;
+    while rig.source.wants_connection() {
+        inode += 1;
+        assert!(inode < 200, "generations without an end");
+        rig.now_ms += 1_000;
+        rotate(&mut rig, inode);
+        if !rig.source.wants_connection() && rig.source.has_work() {
+            rig.work();
+            if !rig.source.intake.is_paused() {
+                connected(&mut rig);
+            }
+        }
+    }
+    assert!(is_paused(&rig), "{:?}", rig.said());
+    assert!((64..=80).contains(&inode), "{inode}");
 }

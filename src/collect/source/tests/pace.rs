@@ -211,3 +211,29 @@ fn what_writes_a_line_or_a_file_for_each_frame_is_bounded() {
         connect(&mut rig);
     }
 }
+
+#[test]
+fn holes_are_counted_by_what_their_digest_costs() {
+    const HOLE_LEN: u64 = 64 << 20;
+    let mut rig = sharing();
+    let begin = rig.now_ms;
+    connect(&mut rig);
+    rig.receive(b"O 7 v2 at=0 size=3 m=1 b=00000001\n");
+    // As if as many holes had come before as may come at once; a connection counts, too.
+    let now = Mono::from_ms(begin);
+    while rig.source.pace.free_at(now).is_none() {
+        rig.with(|source, _| _ = source.pay_for_zeros(HOLE_LEN / 2, now));
+    }
+    rig.now_ms = begin + PACE_MS;
+    let hole = |offset, len| Frame::Hole { offset, len }.to_bytes();
+    rig.receive(&hole(0, 1_000));
+    assert!(rig.source.wants_connection());
+    rig.said();
+    rig.receive(&hole(1_000, HOLE_LEN));
+    assert!(!rig.source.wants_connection());
+    assert_eq!(rig.source.disk.size(), HOLE_LEN + 1_000);
+    assert!(
+        rig.said().is_empty(),
+        "it is asked again, and nothing is wrong"
+    );
+}

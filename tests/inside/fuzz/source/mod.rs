@@ -169,6 +169,9 @@ impl World {
     /// What the shell does at the end of a turn.
     fn settle(&mut self) {
         self.change();
+        if self.source.owes_record() {
+            self.with(|source, cx| source.put_unwritten_on_record(cx));
+        }
         let _ = (self.source.in_error(), self.source.contact());
         let text = self.source.state().to_string();
         assert!(!text.is_empty() && !text.contains(['\n', '\x1b']));

@@ -1,5 +1,7 @@
 //! One source together with its connection.
 
+mod owed;
+
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -12,7 +14,6 @@ use super::addresses::Addresses;
 use super::appetite::Appetite;
 use super::statuses::Statuses;
 use crate::collect::config::{Address, SourceConfig};
-use crate::collect::copy::{FileError, HookEvent, Syncs};
 use crate::collect::error::Closed;
 use crate::collect::source::siblings::Contact;
 use crate::collect::source::{Context, Periods, Source};
@@ -399,33 +400,6 @@ impl Slot {
         self.source.contact() == Contact::Idle && quiet_ms >= ANEW_IDLE_MS
     }
 
-    /// What the operator's program was not told yet.
-    pub fn waiting_hooks(&self, cx: &mut Cx<'_>) -> Result<Vec<HookEvent>, FileError> {
-        self.source.waiting_hooks(cx)
-    }
-
-    /// The operator's program was told, or will not be. Tells whether it is off the list.
-    pub fn remove_hook(&self, event: &HookEvent, cx: &mut Cx<'_>) -> Result<bool, FileError> {
-        self.source.remove_hook(event, cx)
-    }
-
-    /// Notes how many events wait for the operator's program; tells whether that is another number.
-    pub fn note_hooks(&mut self, count: usize) -> bool {
-        let count = u8::try_from(count).unwrap_or(u8::MAX);
-        std::mem::replace(&mut self.hooks_waiting, count) != count
-    }
-
-    /// Whether something that is to be told waits for [`settle_hooks`](Self::settle_hooks).
-    pub fn owes_hooks(&self) -> bool {
-        self.source.owes_hooks()
-    }
-
-    /// Makes durable what is to be told.
-    pub fn settle_hooks(&mut self, syncs: Syncs, cx: &mut Cx<'_>) -> Rest {
-        self.source.settle_hooks(syncs, cx);
-        Rest::None
-    }
-
     /// Looks whether the local copy is where it was.
     pub fn look_at_copy(&mut self, cx: &mut Cx<'_>) -> Rest {
         self.source.look_at_copy(cx);
@@ -501,6 +475,7 @@ impl Slot {
             is_unverified: self.source.unverified() > 0,
             has_losses: self.source.losses() > 0,
             has_hooks: self.hooks_waiting > 0 || self.source.owes_hooks(),
+            owes_record: self.source.owes_record(),
         }
     }
 
@@ -528,6 +503,8 @@ pub struct LeftToDo {
     pub has_losses: bool,
     /// The operator's program, if there is one, is still to be told something.
     pub has_hooks: bool,
+    /// Something is still to be put on record.
+    pub owes_record: bool,
 }
 
 impl From<Ended> for Closed {
