@@ -23,6 +23,8 @@ pub enum ProtocolError {
     Storm,
     /// An answer that promises what was not asked for.
     Terms,
+    /// An archive, where none was asked for.
+    Archive,
 }
 
 impl ProtocolError {
@@ -34,6 +36,7 @@ impl ProtocolError {
             ProtocolError::Size => 3,
             ProtocolError::Storm => 4,
             ProtocolError::Terms => 5,
+            ProtocolError::Archive => 6,
         }
     }
 }
@@ -66,6 +69,9 @@ impl fmt::Display for ProtocolError {
             }
             ProtocolError::Storm => f.write_str("the server names one file after the other"),
             ProtocolError::Terms => f.write_str("the server answered something that was not asked"),
+            ProtocolError::Archive => {
+                f.write_str("the server tells of compressed files and was not asked to")
+            }
         }
     }
 }

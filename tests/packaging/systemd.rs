@@ -55,6 +55,37 @@ fn little_is_exposed() {
     }
 }
 
+/// The lines of a drop-in that a comment shows.
+fn drop_in(unit: &str) -> String {
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_addresses_of_the_comments_are_taken() {
+    let Some(analyze) = outside_program("systemd-analyze") else {
+        return;
+    };
+    for name in ["gen_numbers", "fetch_logs"] {
+        let unit = fs::read_to_string(shipped(&format!("systemd/{name}.service"))).unwrap();
+        let lines = drop_in(&unit);
+        assert!(
+            lines.contains("\nIPAddressDeny=any\nIPAddressAllow="),
+            "{lines}"
+        );
+        let place = Place::new();
+        let unit = place.write(&format!("{name}.service"), &format!("{unit}{lines}"));
+        let mut command = Command::new(&analyze);
+        command
+            .args(["security", "--offline=true", "--no-pager"])
+            .arg(unit);
+        let ended = run(command);
+        let defines = "Service defines IP address allow list with non-localhost entries";
+        assert!(ended.stdout.contains(defines), "{}", ended.stdout);
+        assert!(!ended.stderr.contains("invalid"), "{}", ended.stderr);
+    }
+}
+
 /// What is there already is somebody's, who may be another user that the collector runs as.
 #[test]
 fn the_directory_of_the_status_files_is_made_where_there_is_none() {

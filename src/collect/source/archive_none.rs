@@ -11,6 +11,9 @@ use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
 use crate::wire::request::Extension;
 
+/// Whether requests ask for archives.
+pub(super) const ARE_ASKED_FOR: bool = false;
+
 /// Nothing.
 pub(super) struct Archives<F>(std::marker::PhantomData<F>);
 

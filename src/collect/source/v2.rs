@@ -4,6 +4,7 @@
 //! NEXT only after END. A server that does otherwise is given up, and what came of an unfinished
 //! frame is taken back.
 
+use super::archive;
 use super::tokens::Tokens;
 use crate::collect::archive::Offered;
 use crate::collect::copy::left_out::{LeftOut, Notes};
@@ -261,6 +262,8 @@ impl Frames {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Received, SourceError> {
         match step {
+            // It would be answered with the same question, for ever.
+            Step::Archive(_) if !archive::ARE_ASKED_FOR => Err(ProtocolError::Archive.into()),
             Step::Archive(offered) if self.ended.is_none() => {
                 // So many are told at once.
                 if self.archives.len() < ARCHIVES_MAX {

@@ -30,6 +30,9 @@ use crate::wire::receiver::Receiver;
 use crate::wire::reply::Terms;
 use crate::wire::request::{Extension, Op, SettledList};
 
+/// Whether requests ask for archives.
+pub(super) const ARE_ASKED_FOR: bool = true;
+
 /// Archives of nothing are shorter, but for the name in them.
 const EMPTY_MAX_LEN: u64 = 300;
 

@@ -14,6 +14,7 @@ use crate::wire::frame::{self, Frame};
 use crate::wire::md5;
 
 mod breaks;
+mod crumbs;
 mod files;
 mod given;
 mod heal_room;
