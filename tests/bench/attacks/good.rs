@@ -25,6 +25,10 @@ const LINE: &[u8] = b"Nov 22 13:29:56 router daemon: a line of usual length for 
 const LARGE: u64 = 64 << 30;
 const MANY: usize = 20_000;
 const CANDIDATES: usize = 64;
+/// Rotated files of a log that are asked for, all.
+const BACKLOG: usize = 900;
+/// Logs of a box that harms the collector.
+const EVIL_LOGS: usize = 20;
 pub const CANDIDATE_LEN: u64 = 64 << 20;
 
 /// Which program is attacked.
@@ -42,7 +46,7 @@ pub struct Good {
 }
 
 impl Good {
-    /// Everybody on this machine is allowed, but for 127.0.0.99. The collector has these other boxes too.
+    /// Everybody on this machine is allowed, but for 127.0.0.99. The collector has these other boxes too, with twenty logs each.
     pub fn start(boxes: &[SocketAddr], volume: &Volume) -> Good {
         let logs = Logs::new();
         let mut settings = "$hosts_allow{\"127.0.0.0/26\"} = 1;\n".to_owned();
@@ -50,7 +54,12 @@ impl Good {
             logs.write(name, "");
             settings.push_str(&logs.served(name, globs));
         };
-        for (name, globs) in [("good", "good.*"), ("large", ""), ("s", "s.*")] {
+        for (name, globs) in [
+            ("good", "good.*"),
+            ("large", ""),
+            ("s", "s.*"),
+            ("old", "old.*"),
+        ] {
             serve(name, globs);
         }
         fs::create_dir(logs.path("many")).unwrap();
@@ -62,16 +71,23 @@ impl Good {
         for n in 0..MANY {
             File::create(logs.path(&format!("many/x{n}"))).unwrap();
         }
+        for n in 1..=BACKLOG {
+            logs.write(&format!("old.{n}"), format!("{n}\n"));
+            logs.age(&format!("old.{n}"), 1_000 + n as u64);
+        }
         let server = Server::start(&settings);
         let place = Place::inside(volume.path());
         let remote = logs.path("good").display().to_string();
         let mut lines = vec![place.line(server.address(), &remote, "copy")];
-        for (n, address) in boxes.iter().enumerate() {
-            let name = format!("evil{n}");
-            lines.push(place.line(*address, "/evil", &name));
+        for address in boxes {
+            for n in 0..EVIL_LOGS {
+                lines.push(place.line(*address, &format!("/evil{n}"), &format!("evil{n}")));
+            }
         }
         place.configure(&lines);
-        let collector = place.start(&[]);
+        let mut command = place.command(&[]);
+        volume.slow_down(&mut command);
+        let collector = Collector::spawn(&mut command);
         logs.append("good", LINE);
         place.wait_for("copy", LINE);
         Good {

@@ -1,10 +1,11 @@
 //! What a good source notices of an attack: `cargo bench --bench attacks`.
 //!
 //! A real server and a real collector keep a copy of a log that gets a line every few milliseconds. Beside it clients
-//! harm the server, or other boxes harm the collector. It prints two tables and judges nothing: how long a line takes
-//! from the log into its copy, and what the program under attack needs. In the first one copies are in memory. In the
-//! second one they are on the disk of `FETCHLOGS_BENCH_DISK`, which is that of cargo's target directory otherwise, and
-//! its syncs are measured before and after. Behind `--` words may stand: only attacks with one of them in their names.
+//! harm the server, or another box with twenty logs harms the collector. It prints tables and judges nothing: how long a
+//! line takes from the log into its copy, and what the program under attack needs. In the first one copies are in
+//! memory. In the second one each sync of the collector takes 8 ms longer, for which a compiler of C is needed. In a
+//! third one copies are on the disk of `FETCHLOGS_BENCH_DISK`, if that is set. Each table tells what syncs take there,
+//! before and after. Behind `--` words may stand: only attacks with one of them in their names.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "../../common/mod.rs"]
@@ -24,8 +25,10 @@ fn main() {
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
-    table(&Volume::memory());
-    table(&Volume::disk());
+    let others = [Volume::slow(), Volume::disk()];
+    for volume in [Volume::memory()].iter().chain(others.iter().flatten()) {
+        table(volume);
+    }
 }
 
 /// What each attack does to those whose copies are there.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::common::scripted::{Call, Scripted};
 use crate::usage::Attack;
 use fetchlogs::wire::frame::note::{LeftOut, Note};
-use fetchlogs::wire::frame::{DATA_MAX, End, Frame, HEADER_LEN, Next, Reason, kind, seal};
+use fetchlogs::wire::frame::{
+    DATA_MAX, End, ErrorCode, Frame, HEADER_LEN, Next, Reason, kind, seal,
+};
 
 /// Starts a box; gives the attack, and its address.
 type Begin = fn() -> (Attack, SocketAddr);
@@ -15,7 +17,7 @@ type Begin = fn() -> (Attack, SocketAddr);
 /// Each by a name for the table.
 pub const ATTACKS: &[(&str, Begin)] = &[
     ("generation after generation, and away", || {
-        evil(|call, _| {
+        evil(|call, _, _| {
             for _ in 0..50 {
                 send(call, &one_generation())?;
             }
@@ -23,26 +25,26 @@ pub const ATTACKS: &[(&str, Begin)] = &[
         })
     }),
     ("generation after generation, on one connection", || {
-        evil(|call, attack| endless(call, attack, &one_generation()))
+        evil(|call, attack, _| endless(call, attack, &one_generation()))
     }),
-    ("leave at once", || evil(|_, _| Some(()))),
+    ("leave at once", || evil(|_, _, _| Some(()))),
     ("lose something, and leave", || {
-        evil_with(|inode, _| format!("L {}\n", inode + 1), |_, _| Some(()))
+        evil_with(|inode, _| format!("L {}\n", inode + 1), |_, _, _| Some(()))
     }),
     ("keep-alives of classic without end", || {
         evil_with(
             |inode, _| format!("O {inode}\n"),
-            |call, attack| endless(call, attack, &[7; 4096]),
+            |call, attack, _| endless(call, attack, &[7; 4096]),
         )
     }),
     ("keep-alives of version 2 without end", || {
-        evil(|call, attack| endless(call, attack, &Frame::Alive { size: 0 }.to_bytes()))
+        evil(|call, attack, _| endless(call, attack, &Frame::Alive { size: 0 }.to_bytes()))
     }),
     ("empty frames of no known kind without end", || {
         // One that may be skipped.
         let mut empty = vec![0; HEADER_LEN + 1];
         seal(kind::NOTE, &mut empty);
-        evil(move |call, attack| endless(call, attack, &empty))
+        evil(move |call, attack, _| endless(call, attack, &empty))
     }),
     ("notes without end", || {
         let note = Frame::Note(Note {
@@ -52,18 +54,18 @@ pub const ATTACKS: &[(&str, Begin)] = &[
             name: b"x",
         });
         let note = note.to_bytes();
-        evil(move |call, attack| endless(call, attack, &note))
+        evil(move |call, attack, _| endless(call, attack, &note))
     }),
     ("an answer line without end", || {
         evil_with(
             |_, _| "O ".to_owned(),
-            |call, attack| endless(call, attack, &[b'7'; 4096]),
+            |call, attack, _| endless(call, attack, &[b'7'; 4096]),
         )
     }),
     ("a byte now and then", || {
         evil_with(
             |_, _| String::new(),
-            |call, attack| {
+            |call, attack, _| {
                 while !attack.has_ended() {
                     send(call, b"O")?;
                     thread::sleep(Duration::from_millis(20));
@@ -73,26 +75,95 @@ pub const ATTACKS: &[(&str, Begin)] = &[
         )
     }),
     ("data as fast as it goes", || {
-        evil(|call, attack| {
+        evil(|call, attack, offset| {
             let mut frame = vec![b'x'; HEADER_LEN + 8 + DATA_MAX];
-            for n in 0.. {
-                let offset = n * DATA_MAX as u64;
-                frame[HEADER_LEN..HEADER_LEN + 8].copy_from_slice(&offset.to_be_bytes());
+            let mut at = offset;
+            // What fits into the memory of a small machine.
+            while !attack.has_ended() && at < FILLED {
+                frame[HEADER_LEN..HEADER_LEN + 8].copy_from_slice(&at.to_be_bytes());
                 seal(kind::DATA, &mut frame);
-                // What fits into the memory of a small machine.
-                if attack.has_ended() || offset > 4 << 30 {
-                    break;
-                }
                 send(call, &frame)?;
+                at += DATA_MAX as u64;
             }
             Some(())
         })
     }),
+    ("data of one byte", || {
+        evil(|call, attack, offset| {
+            let mut at = offset;
+            while !attack.has_ended() {
+                let mut many = Vec::with_capacity(64 << 10);
+                while many.len() < 60 << 10 {
+                    let mut frame = vec![0; HEADER_LEN];
+                    frame.extend_from_slice(&at.to_be_bytes());
+                    frame.push(b'x');
+                    seal(kind::DATA, &mut frame);
+                    many.extend(frame);
+                    at += 1;
+                }
+                send(call, &many)?;
+            }
+            Some(())
+        })
+    }),
+    ("notes of losses, each another", || {
+        evil(|call, attack, _| {
+            for n in 0u64.. {
+                if attack.has_ended() {
+                    break;
+                }
+                let name = format!("{:p}.{n}", call);
+                let note = Frame::Note(Note {
+                    why: LeftOut::NotPermitted,
+                    is_missing: true,
+                    size: n,
+                    name: name.as_bytes(),
+                });
+                send(call, &note.to_bytes())?;
+            }
+            Some(())
+        })
+    }),
+    ("refusals, each another", || {
+        evil(|call, attack, _| {
+            for n in 0u64.. {
+                if attack.has_ended() {
+                    break;
+                }
+                let text = n.to_string();
+                let error = Frame::Error {
+                    code: ErrorCode::Busy,
+                    text: text.as_bytes(),
+                };
+                send(call, &error.to_bytes())?;
+            }
+            Some(())
+        })
+    }),
+    ("checkpoints of classic", || {
+        evil_with(
+            |inode, _| format!("O {inode}\n"),
+            |call, attack, _| {
+                // Each MiB makes one.
+                let many = vec![b'x'; 64 << 10];
+                for _ in 0..FILLED >> 16 {
+                    if attack.has_ended() {
+                        break;
+                    }
+                    send(call, &many)?;
+                }
+                Some(())
+            },
+        )
+    }),
 ];
 
-/// A box that speaks version 2 and then does `act`, on each connection.
+/// Bytes of each log of the box that is filled, at most.
+const FILLED: u64 = 128 << 20;
+
+/// A box that speaks version 2 and then does `act`, on each connection, from the offset that was asked for.
 fn evil(
-    act: impl Fn(&mut Call, &Attack) -> Option<()> + Send + Sync + Clone + 'static,
+    act: impl Fn(&mut Call, &Attack, u64) -> Option<()> + Send + Sync + Clone + 'static,
 ) -> (Attack, SocketAddr) {
     evil_with(
         |inode, offset| format!("O {inode} v2 at={offset} size={offset} m=0 b=00000001\n"),
@@ -102,7 +173,7 @@ fn evil(
 
 fn evil_with(
     answer: impl Fn(u64, u64) -> String + Send + Sync + Clone + 'static,
-    act: impl Fn(&mut Call, &Attack) -> Option<()> + Send + Sync + Clone + 'static,
+    act: impl Fn(&mut Call, &Attack, u64) -> Option<()> + Send + Sync + Clone + 'static,
 ) -> (Attack, SocketAddr) {
     let attack = Attack::none();
     let shared = attack.clone();
@@ -114,7 +185,7 @@ fn evil_with(
         let (_, inode, offset) = call.parts();
         let answer = answer(if inode == 0 { 7 } else { inode }, offset);
         if call.try_send(answer) {
-            let _ = act(&mut call, &shared);
+            let _ = act(&mut call, &shared, offset);
         }
     });
     (attack, address)

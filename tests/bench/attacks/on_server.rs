@@ -44,6 +44,9 @@ pub const ATTACKS: &[(&str, Begin)] = &[
     ("follow and never read", |good| {
         hold(good, "large", "0 0 v2")
     }),
+    ("backlogs of 900 files, never read", |good| {
+        hold(good, "old", "0 0 v2 history=all")
+    }),
     ("parts of a file, never read", |good| {
         hold(good, "large", "op=range:0:1073741824")
     }),

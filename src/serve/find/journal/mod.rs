@@ -220,9 +220,15 @@ impl Journal {
     }
 
     /// The bytes of a generation are gone from its file, which holds the next one now. Who notices
-    /// it second changes nothing.
+    /// it second changes nothing. In a series others may have begun before that one: its files are
+    /// looked through first, and this is to be said again.
     pub fn note_truncated(&self, index: u32, seq: Seq) {
-        self.with(index, |log| log.note_truncated(seq));
+        self.with(index, |log| {
+            let series = log.series_mut();
+            if series.is_none_or(|series| series.has_looked_since_cut(seq)) {
+                log.note_truncated(seq);
+            }
+        });
     }
 
     /// So much was seen of a generation by who sends it.

@@ -22,7 +22,12 @@ const CLASSES: [&str; 7] = [
 ];
 
 /// Seeds that found something, and what: it is found again if it comes back.
-const FOUND: [(Dimension, &[u64], &str); 47] = [
+const FOUND: [(Dimension, &[u64], &str); 48] = [
+    (
+        Dimension::Series,
+        &[1015, 1608, 1630],
+        "a ring that came back to the followed file hid what it wrote to the others before",
+    ),
     (
         Dimension::Series,
         &[2, 73, 94, 102, 104],

@@ -166,6 +166,14 @@ impl Log {
                 // Whatever its size is now, it was written anew if it begins with other bytes.
                 let begins = begins(path, &stat, live.head, store);
                 match is_emptied || stat.size < live.size || begins == Begins::Otherwise {
+                    // In a ring others may have had their turn before it.
+                    true if self
+                        .series
+                        .as_mut()
+                        .is_some_and(|series| series.expect_turn(identity, &stat)) =>
+                    {
+                        return false;
+                    }
                     true => self.begin_in_place(&stat),
                     false => {
                         // Others may have come and gone in it before its first bytes were seen.

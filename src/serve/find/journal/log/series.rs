@@ -10,12 +10,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Log, Wanted, is_of};
-use crate::ids::FileId;
+use crate::ids::{FileId, Identity};
 use crate::limits::{RING_MAX, SERIES_NAMES_MAX};
 use crate::mutation::{self, Mutation};
 use crate::serve::find::candidates::{Candidate, Candidates};
 use crate::serve::find::journal::glimpse::{Begins, Glimpse, begins};
-use crate::serve::find::journal::record::{Head, State};
+use crate::serve::find::journal::record::{Head, Record, Seq, State};
 use crate::serve::find::journal::trace_of;
 use crate::sorting::sort_by_key;
 use crate::store::{Kind, ReadStore, Stat};
@@ -38,6 +38,10 @@ pub struct Series {
     /// The files are being looked through.
     is_under_way: bool,
     was_found: bool,
+    /// Size and last write of the live file when they were looked through last.
+    live_then: Option<(u64, u64)>,
+    /// The generation that somebody has seen to be cut, and for which they were looked through.
+    doubted: Seq,
 }
 
 /// A file that may be written again from its start.
@@ -57,6 +61,33 @@ enum Came {
     New,
     /// It has lost what it had, and was written again.
     Again,
+}
+
+/// The live file.
+#[derive(Clone, Copy)]
+struct Current {
+    /// Its place among all.
+    at: usize,
+    /// Its last write, before it was written again.
+    written_ns: u64,
+    /// It was emptied or written again.
+    is_anew: bool,
+}
+
+impl Current {
+    fn of<S: ReadStore>(at: usize, candidate: &Candidate, record: &Record, store: &S) -> Current {
+        let is_anew =
+            candidate.size < record.size || head_of(candidate, record.head, store).is_none();
+        let written_ns = match is_anew {
+            true => record.written_ns,
+            false => candidate.written_ns,
+        };
+        Current {
+            at,
+            written_ns,
+            is_anew,
+        }
+    }
 }
 
 impl Series {
@@ -94,6 +125,26 @@ impl Series {
     /// Something may have changed.
     pub fn expect(&mut self) {
         self.is_due = true;
+    }
+
+    /// The live file was written again: the files are to be looked through, unless that was done
+    /// since, or it is in no ring. Tells whether they are.
+    pub fn expect_turn(&mut self, identity: Identity, stat: &Stat) -> bool {
+        let trace = trace_of(identity);
+        let is_in_ring = self.ring.iter().any(|turn| turn.trace == trace);
+        let is_news = self.live_then != Some((stat.size, stat.mtime_ns));
+        self.is_due |= is_in_ring && is_news;
+        is_in_ring && is_news
+    }
+
+    /// Somebody has seen that a generation was cut. Tells whether the files were looked through
+    /// since that was said first; if not, they are to be.
+    pub fn has_looked_since_cut(&mut self, seq: Seq) -> bool {
+        if self.doubted == seq {
+            return self.is_settled();
+        }
+        (self.doubted, self.is_due) = (seq, true);
+        false
     }
 
     /// The files are being looked through from now on, or no longer are.
@@ -176,11 +227,22 @@ impl Log {
     fn take_in_series<S: ReadStore>(&mut self, series: &mut Series, found: &Candidates, store: &S) {
         let mut order: Vec<&Candidate> = found.iter().collect();
         sort_by_key(&mut order, |c| c.inferred_age());
-        let live = self.live().map(|record| record.identity);
-        let live = live.and_then(|live| order.iter().position(|c| is_of(live, c.identity())));
+        let record = self.live();
+        let place = |live: &Record| {
+            order
+                .iter()
+                .position(|c| is_of(live.identity, c.identity()))
+        };
+        let live = record.as_ref().and_then(place);
+        series.live_then = live.map(|at| (order[at].size, order[at].written_ns));
         let mut doubtful = Vec::new();
         let begun = match series.was_found {
-            true => series.begun(&order, live, &mut doubtful, store),
+            true => {
+                let live = live
+                    .zip(record)
+                    .map(|(at, record)| Current::of(at, order[at], &record, store));
+                series.begun(&order, live, &mut doubtful, store)
+            }
             // Which of those that are there already is the newest, only their names and times tell.
             false => order.last().map(|c| (*c, Came::New)).into_iter().collect(),
         };
@@ -199,7 +261,7 @@ impl Log {
                 continue;
             };
             if came == Came::Again {
-                let holds = |record: &super::Record| is_of(record.identity, candidate.identity());
+                let holds = |record: &Record| is_of(record.identity, candidate.identity());
                 for record in self.records.iter_mut().filter(|record| holds(record)) {
                     record.state = State::Truncated;
                 }
@@ -219,16 +281,17 @@ impl Log {
 
 impl Series {
     /// The generations that have begun since the files were looked through last, oldest first;
-    /// `order` has all files, oldest first, and `live` is the place of the live one.
+    /// `order` has all files, oldest first, and the live one.
     fn begun<'a, S: ReadStore>(
         &self,
         order: &[&'a Candidate],
-        live: Option<usize>,
+        current: Option<Current>,
         doubtful: &mut Vec<FileId>,
         store: &S,
     ) -> Vec<(&'a Candidate, Came)> {
         let mut begun = Vec::new();
         let mut is_turned = false;
+        let live = current.map(|live| live.at);
         for (at, &candidate) in order.iter().enumerate() {
             let is_known = self.known.contains(&trace_of(candidate.identity()));
             let is_after = live.is_none_or(|live| at > live);
@@ -241,9 +304,11 @@ impl Series {
                     false => begun.push((candidate, Came::New)),
                 }
             } else if is_known
-                && Some(at) != live
-                && live.is_none_or(|live| candidate.written_ns >= order[live].written_ns)
-                && self.is_written_again(candidate, store)
+                && match current {
+                    Some(live) if live.at == at => live.is_anew && candidate.size > 0,
+                    Some(live) if candidate.written_ns < live.written_ns => false,
+                    _ => self.is_written_again(candidate, store),
+                }
             {
                 is_turned = true;
                 begun.push((candidate, Came::Again));
