@@ -120,9 +120,15 @@ impl Family {
         &self.logs
     }
 
-    /// The list, if it is another one than at the last call.
-    pub fn take_logs(&mut self) -> Option<Logs> {
-        std::mem::take(&mut self.is_new).then(|| self.logs.clone())
+    /// Whether the list is another one than at the last call of [`take_logs`](Self::take_logs).
+    pub fn has_news(&self) -> bool {
+        self.is_new
+    }
+
+    /// The list, which is no news then.
+    pub fn take_logs(&mut self) -> Logs {
+        self.is_new = false;
+        self.logs.clone()
     }
 
     /// Whether there has to be a connection.
@@ -405,7 +411,7 @@ mod tests {
         }
 
         fn paths(&mut self) -> Option<Vec<String>> {
-            let logs = self.family.take_logs()?;
+            let logs = self.family.has_news().then(|| self.family.take_logs())?;
             let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
             Some(logs.paths.iter().map(|path| text(path)).collect())
         }
@@ -440,7 +446,8 @@ mod tests {
         let names: Vec<Vec<u8>> = (0..1000).map(|n| format!("/v/{n}").into_bytes()).collect();
         let logs: Vec<Log<'_>> = names.iter().map(|name| Log::Path(name)).collect();
         rig.hear_list(&logs);
-        let logs = rig.family.take_logs().unwrap();
+        assert!(rig.family.has_news());
+        let logs = rig.family.take_logs();
         assert_eq!((logs.paths.len(), logs.is_cut), (MEMBERS_MAX, true));
     }
 

@@ -17,6 +17,16 @@ pub const LEAVE_UNVERIFIED_MS: u64 = 60_000;
 /// that makes up names again and again must not fill the log host with files.
 pub const MEMBER_EACH_MS: u64 = 1_000;
 
+/// How often the list of a line is looked through at the most, whatever comes.
+pub const LIST_EACH_MS: u64 = 500;
+
+/// Bytes of lists that are read for one line in a turn of the loop: a name is dearer than what is
+/// only written.
+pub const LIST_TURN_LEN: usize = 16 * 1024;
+
+/// Logs of one line of which it is told that they came, or that they are gone, one after the other.
+pub const MOVES_TOLD: usize = 64;
+
 /// Names of one line whose refusal is told, and after how long one more is.
 pub const REFUSED_TOLD: usize = 16;
 

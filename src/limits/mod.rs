@@ -458,7 +458,7 @@ pub const RESTART_MAX_MS: u64 = 5 * 60_000;
 
 /// Zeros that come as a hole which count as one of them: they cost the box nothing, and us the time
 /// of their digest.
-pub const ZEROS_LEN: u64 = 64 << 20;
+pub const ZEROS_LEN: u64 = 16 << 20;
 
 /// The same over hours: who goes on for so long that a backlog would be over is slowed down.
 pub const PACE_LASTING: u64 = 2_048;

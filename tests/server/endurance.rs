@@ -148,6 +148,8 @@ fn a_server_that_has_nothing_to_do_does_nothing() {
     drop((at_the_end, takes_nothing, silent, rotated));
     server.idle_descriptors();
     expect_idle(&server);
+    server.reload(&settings);
+    expect_idle(&server);
 }
 
 /// A loop that spins would use every moment of this time, again and again. What is left to do may take a while.

@@ -31,26 +31,59 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         news.is_new.set(true);
         let excess = list.len().saturating_sub(HOOKS_WAITING_MAX);
         let dropped = u32::try_from(excess).unwrap_or(u32::MAX);
-        list.drain(..excess);
         // What stood there already may be what a sync has failed for, which the system takes for
         // written: it has to be written once more.
         let is_all_new = list.len() == before + events.len();
-        if syncs == Syncs::Barrier && is_all_new && is_right {
-            return self.append_hooks(events);
+        // Without others it is to be certain that the list has its name.
+        let is_known = syncs == Syncs::Barrier || before > 0;
+        if is_known && is_all_new && is_right && excess <= before {
+            for event in &list[..excess] {
+                self.strike_hook(event)?;
+            }
+            news.dropped.set(news.dropped.get().saturating_add(dropped));
+            return self.append_hooks(events, syncs);
         }
+        list.drain(..excess);
         self.replace_hooks(&list)?;
         news.dropped.set(news.dropped.get().saturating_add(dropped));
         self.sync_dir(self.paths.pointer_dir())
     }
 
-    fn append_hooks(&mut self, events: &[HookEvent]) -> Result<(), FileError> {
+    /// Strikes an event out where it stands, for which nobody waits. Tells whether it was there.
+    fn strike_hook(&mut self, event: &HookEvent) -> Result<bool, FileError> {
+        let path = self.paths.hooks();
+        let failed = |error| system("write", &path, error);
+        let Some(file) = self.store.open_append(&path).map_err(failed)? else {
+            return Ok(false);
+        };
+        let mut bytes = vec![0; LIST_MAX_LEN + 1];
+        let len = self.store.read_at(&file, &mut bytes, 0).map_err(failed)?;
+        let mut end = 0;
+        for line in bytes[..len].split_inclusive(|&byte| byte == b'\n') {
+            let start = zeros_before(line);
+            let begin = end + start;
+            end += line.len();
+            let found = line[start..].strip_suffix(b"\n").and_then(HookEvent::read);
+            if found.as_ref() == Some(event) {
+                let struck = self.store.overwrite(&file, &[STRUCK], begin as u64);
+                return struck.map(|()| true).map_err(failed);
+            }
+        }
+        Ok(false)
+    }
+
+    fn append_hooks(&mut self, events: &[HookEvent], syncs: Syncs) -> Result<(), FileError> {
         let path = self.paths.hooks();
         let failed = |error| system("write", &path, error);
         let file = self.open_list(&path)?;
         let lines: String = events.iter().map(|it| format!("{it}\n")).collect();
         self.store
             .append_all(&file, lines.as_bytes())
-            .map_err(failed)
+            .map_err(failed)?;
+        match syncs {
+            Syncs::Own => self.store.sync_file(&file).map_err(failed),
+            Syncs::Barrier => Ok(()),
+        }
     }
 
     /// Puts on the list that a copy of so many bytes has got this name, and what was lost behind it
@@ -90,12 +123,12 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Takes an event off the list, which need not be durable: it is handed over once more then.
     pub fn remove_hook(&mut self, event: &HookEvent) -> Result<(), FileError> {
-        let (mut list, _) = self.parse_hooks()?;
-        let Some(at) = list.iter().position(|it| it == event) else {
-            return Ok(());
-        };
-        list.remove(at);
-        self.replace_hooks(&list)?;
+        let (list, _) = self.parse_hooks()?;
+        match &list[..] {
+            [only] if only == event => self.replace_hooks(&[])?,
+            _ if !self.strike_hook(event)? => return Ok(()),
+            _ => {}
+        }
         if let Some(news) = self.hooks {
             news.is_new.set(true);
         }
@@ -110,12 +143,16 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let len = self.store.read_small(&path, &mut buf);
         let len = len.map_err(|error| system("read", &path, error))?;
         let text = buf.get(..len.unwrap_or(0)).unwrap_or_default();
-        let mut is_right = text.len() <= LIST_MAX_LEN;
+        // Behind half of it there is room for what comes in one go.
+        let mut is_right = text.len() <= LIST_MAX_LEN / 2;
         let mut list = Vec::new();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             // A failed sync before it leaves zeros in front of a line.
-            let start = line.iter().take_while(|byte| **byte == 0).count();
+            let start = zeros_before(line);
             is_right &= start == 0;
+            if line.first() == Some(&STRUCK) && line.ends_with(b"\n") {
+                continue;
+            }
             match line[start..].strip_suffix(b"\n").and_then(HookEvent::read) {
                 Some(event) => list.push(event),
                 None => is_right = false,
@@ -136,16 +173,25 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
     }
 }
 
+/// What stands in place of the first byte of an event that is off the list, so that nobody has to
+/// wait for a list without it (FILES.md, "Hooks").
+const STRUCK: u8 = b'-';
+
+fn zeros_before(line: &[u8]) -> usize {
+    line.iter().take_while(|byte| **byte == 0).count()
+}
+
 /// Longest line: a word, a suffix, a number, a digest, a checksum, and what stands between.
 const LINE_MAX_LEN: usize = 8 + RotatedSuffix::MAX_LEN + 20 + 32 + 8 + 5;
 
-/// The most that is read of a list.
-const LIST_MAX_LEN: usize = 2 * HOOKS_WAITING_MAX * LINE_MAX_LEN;
+/// The most that is read of a list. Before it has more, those that are off it are left out.
+const LIST_MAX_LEN: usize = 8 * HOOKS_WAITING_MAX * LINE_MAX_LEN;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect::copy::{HookNews, Paths};
+    use crate::inside::fake::Fake;
     use crate::inside::model::{Model, PowerCut};
 
     const LIST: &str = "/p/m.hooks";
@@ -275,5 +321,43 @@ mod tests {
             assert!(second.is_err() || list.contains(&rotated(2)), "{failing}");
             assert!(third.is_err() || list.contains(&rotated(3)), "{failing}");
         }
+    }
+
+    #[test]
+    fn whoever_shares_barriers_costs_no_sync_of_his_own_and_the_list_has_an_end() {
+        let disk = Fake::new();
+        disk.write("/p/m", b"");
+        let news = HookNews::default();
+        let (mut syncs, mut longest) = (0, 0);
+        let event = |at| HookEvent::of(HookKind::Lost).with_bytes(Some(at));
+        for at in 0..1_000 {
+            disk.forget_syncs();
+            let mut store = disk.clone();
+            let mut files = LocalFiles {
+                store: &mut store,
+                paths: Paths {
+                    remote: b"/var/log/m",
+                    local: Path::new("/l/m"),
+                    pointer: Path::new("/p/m"),
+                },
+                boot: None,
+                stamp: "",
+                hooks: Some(&news),
+            };
+            files.put_hooks(&[event(at)], Syncs::Barrier).unwrap();
+            // Of some the program hears, in any order.
+            if at % 3 == 0 {
+                files.remove_hook(&event(at / 2 * 2)).unwrap();
+            }
+            let list = files.read_hooks().unwrap();
+            if at % 3 != 0 {
+                assert_eq!(list.last(), Some(&event(at)));
+            }
+            assert!(list.len() <= HOOKS_WAITING_MAX);
+            syncs += disk.syncs();
+            longest = longest.max(disk.read(LIST).unwrap_or_default().len());
+        }
+        assert!(syncs <= 20, "{syncs} syncs for a thousand");
+        assert!(longest <= LIST_MAX_LEN, "{longest}");
     }
 }

@@ -92,7 +92,7 @@ impl<F> Source<F> {
             return true;
         }
         // What was on record before is there before its last sign goes.
-        if self.owes_record() {
+        if self.owes_before_change() {
             if let Err(error) = self.step_unwritten(syncs, cx) {
                 self.fail(error, cx);
             }

@@ -111,6 +111,12 @@ impl Intake {
 }
 
 impl<F> Source<F> {
+    /// Has the room be looked at with the first bytes that are written, as if as many had been
+    /// written as are much.
+    pub fn look_at_room_soon(&mut self) {
+        self.intake.add(ROOM_LOOK_LEN);
+    }
+
     /// Notes what came of a stream, where the copy was `before`: another look at the room, or at
     /// the copies, may be due, and may end it.
     pub(super) fn note_intake<S: WriteStore<File = F>>(
@@ -321,7 +327,7 @@ impl<F> Source<F> {
 }
 
 /// What is short: bytes, or files.
-fn shortage_of(room: Room, keep: u64) -> Shortage {
+pub fn shortage_of(room: Room, keep: u64) -> Shortage {
     match room.files {
         None => Shortage::Disk {
             free: room.free,

@@ -45,6 +45,7 @@ use self::disk::Disk;
 use self::end::DoubtfulEnd;
 use self::health::Health;
 use self::intake::Intake;
+pub use self::intake::shortage_of;
 use self::link::{Form, Link, Phase};
 use self::pace::Pace;
 use self::unwritten::Unwritten;

@@ -43,10 +43,23 @@ impl<F> Source<F> {
         self.unwritten.is_some()
     }
 
-    /// Puts on record, durably, what waits for that.
+    /// Whether something is to be on record before a change is made.
+    pub(super) fn owes_before_change(&self) -> bool {
+        let is_owed = |it: &Unwritten| !it.missing.is_empty() || it.loss.is_some();
+        self.unwritten.as_deref().is_some_and(is_owed)
+    }
+
+    /// Puts on record, durably, what waits for that; the list of copies to verify by itself, so
+    /// that [`owes_record`](Self::owes_record) may be true once more.
     pub fn put_unwritten_on_record<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        let is_more = self.owes_before_change();
+        let waiting = self.unwritten.as_mut().filter(|_| is_more);
+        let is_late = waiting.is_some_and(|it| std::mem::take(&mut it.is_late));
         if let Err(error) = self.write_unwritten(cx) {
             self.fail(error, cx);
+        }
+        if is_late {
+            self.owe_list();
         }
         self.check_invariants();
     }
@@ -94,9 +107,6 @@ impl<F> Source<F> {
         let Some(mut unwritten) = self.unwritten.take() else {
             return Ok(());
         };
-        if std::mem::take(&mut unwritten.is_late) {
-            self.update_list(cx);
-        }
         let (part, stage) = match (unwritten.stage, cx.hooks) {
             (Stage::New, Some(_)) => (Part::Telling, Stage::Told),
             _ => (Part::Writing, Stage::Written),
@@ -112,6 +122,10 @@ impl<F> Source<F> {
     pub(super) fn end_barrier(&mut self) {
         let written = |unwritten: &mut Box<Unwritten>| unwritten.stage == Stage::Written;
         if let Some(unwritten) = self.unwritten.take_if(written) {
+            // The list is written by itself: it can wait, and costs a sync of its own.
+            if unwritten.is_late {
+                self.owe_list();
+            }
             self.note_recorded(*unwritten);
         }
     }

@@ -285,7 +285,10 @@ impl Server {
         config.inherit(&self.shared.files.config);
         let before = std::mem::replace(&mut self.shared.files.config, config);
         self.shared.files.families = Families::default();
-        self.shared.files.families.look_at(self.shared.now.mono);
+        // Nobody looks where there are none, and what is due would be so for ever.
+        if !self.shared.files.config.families.is_empty() {
+            self.shared.files.families.look_at(self.shared.now.mono);
+        }
         self.shared.files.sightings = Sightings::new();
         self.shared.kept_for.clear();
         self.shared.files.store.forget_refused();

@@ -45,7 +45,7 @@ pub fn lists(input: &[u8]) {
             _ => Log::Path(script.bytes()).append_to(&mut bytes),
         }
         family.handle_input(&bytes, WAITS, now, &mut random);
-        let Some(logs) = family.take_logs() else {
+        let Some(logs) = family.has_news().then(|| family.take_logs()) else {
             continue;
         };
         assert!(logs.paths.len() <= MEMBERS_MAX);

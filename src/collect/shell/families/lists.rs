@@ -5,13 +5,19 @@ use super::pace::Pace;
 use super::{Leaving, name_of};
 use crate::collect::config::SourceConfig;
 use crate::collect::config::family::{FamilyConfig, Odd};
+use crate::collect::copy::directory_of;
+use crate::collect::error::Shortage;
 use crate::collect::family::Logs;
 use crate::collect::shell::apply::descriptors_for;
 use crate::collect::shell::hooks::HookRuns;
 use crate::collect::shell::slot::Slot;
 use crate::collect::shell::{Collector, conf};
+use crate::collect::source::shortage_of;
 use crate::collect::view::summary::Count;
-use crate::limits::{LEAVE_MS, LEAVE_UNVERIFIED_MS, MEMBERS_MAX};
+use crate::limits::{
+    LEAVE_MS, LEAVE_UNVERIFIED_MS, LIST_EACH_MS, MEMBERS_MAX, ROOM_LOOK_MS, ROOM_OF_FILE_LEN,
+};
+use crate::store::WriteStore;
 use crate::sys;
 use crate::time::Mono;
 use crate::wire::escape::{Escaped, OneLine};
@@ -50,7 +56,14 @@ impl Collector {
         let paths = logs.paths.iter().map(|path| &**path);
         let new: Vec<&[u8]> = paths.filter(|path| !is_told(&slot.members, path)).collect();
         let mut added = Vec::new();
-        if !new.is_empty() {
+        let short = match new.is_empty() {
+            true => None,
+            false => self.shortage_for(&slot.config.source, new.len()),
+        };
+        if let Some(short) = &short {
+            slot.more_at = Some(now.plus_ms(ROOM_LOOK_MS));
+            slot.lacking = format!("{short}; the logs that came are followed when there is room");
+        } else if !new.is_empty() {
             let slots = self.slots.iter().flatten();
             let mut claims = Claims::of(slots.map(Slot::config));
             for path in new {
@@ -112,12 +125,12 @@ impl Collector {
             [one] => {
                 let (name, path) = (name_of(&slot.config), Escaped(&one.remote));
                 let what = format!("{name}: {path} is followed from now on");
-                self.journal.complain(&OneLine(&what));
+                self.tell(&mut slot.moving, &what);
             }
             all => {
                 let (name, count) = (name_of(&slot.config), Count(all.len(), "log"));
                 let what = format!("{name}: {count} more followed from now on");
-                self.journal.complain(&OneLine(&what));
+                self.tell(&mut slot.moving, &what);
             }
         }
         self.families.push(slot);
@@ -126,13 +139,27 @@ impl Collector {
         self.add_sources(added);
     }
 
+    /// What is short where so many logs more would be followed, each with its copy and what belongs
+    /// to that.
+    fn shortage_for(&mut self, source: &SourceConfig, logs: usize) -> Option<Shortage> {
+        // Parts of the way there are made with the first copy.
+        let mut dirs = directory_of(&source.local).ancestors();
+        let room = dirs.find_map(|dir| self.store.room(dir).ok())?;
+        let keep = source.keep_free.of(room.total);
+        let need = 2 * ROOM_OF_FILE_LEN * logs.min(MEMBERS_MAX) as u64;
+        let is_short = room.total > 0 && keep > 0 && room.free < keep.saturating_add(need);
+        is_short.then(|| shortage_of(room, keep))
+    }
+
     /// Takes those for which it was too early.
     pub(super) fn let_come(&mut self, index: u32) {
         let Some(slot) = self.families.get_mut(index as usize) else {
             return;
         };
-        if slot.more_at.is_some_and(|at| at <= self.now.mono) {
-            let logs = slot.family.logs().clone();
+        let now = self.now.mono;
+        if slot.more_at.is_some_and(|at| at <= now) {
+            slot.list_at = now.plus_ms(LIST_EACH_MS);
+            let logs = slot.family.take_logs();
             self.take_list(index, &logs);
         }
     }
@@ -157,6 +184,7 @@ impl Collector {
         for config in sources {
             let addresses = self.resolver.addresses_of(&config);
             let mut slot = Slot::new(config, addresses, self.now);
+            slot.look_at_room_soon();
             slot.join_status(&mut self.statuses);
             let at = slot.poll_timeout(&self.options.periods);
             let free = self.slots.iter().position(Option::is_none);
@@ -232,8 +260,12 @@ impl Collector {
             };
             let what =
                 format!("{name}: {text} is gone on the box, and not followed any more{doubt}");
-            self.journal.complain(&OneLine(&what));
             family.members.retain(|member| *member != path);
+            let mut moving = family.moving;
+            self.tell(&mut moving, &what);
+            if let Some(family) = self.families.get_mut(index as usize) {
+                family.moving = moving;
+            }
             is_any = true;
         }
         if is_any {

@@ -16,10 +16,13 @@ use crate::collect::config::{Address, SourceConfig};
 use crate::collect::error::{Closed, SourceError};
 use crate::collect::family::{Family, Trouble, Waits};
 use crate::collect::status::ServerIndex;
-use crate::limits::{MEMBER_EACH_MS, MEMBERS_MAX, REFUSED_EACH_MS, REFUSED_TOLD, TURN_BYTES_MAX};
+use crate::limits::{
+    LIST_TURN_LEN, MEMBER_EACH_MS, MEMBERS_MAX, MOVES_TOLD, READ_MS, REFUSED_EACH_MS, REFUSED_TOLD,
+};
 use crate::reactor::connection::Connection;
 use crate::reactor::token::Token;
 use crate::reactor::{self, Rest};
+use crate::sys::clock;
 use crate::time::{Mono, Now, Wall};
 use crate::wire::escape::{Escaped, OneLine};
 use crate::wire::table::{Row, State};
@@ -46,6 +49,10 @@ pub struct FamilySlot {
     more_at: Option<Mono>,
     /// How many more refusals are told.
     telling: Pace,
+    /// How many more of those that come and go are told.
+    moving: Pace,
+    /// When the next list is looked through, be there another before or not.
+    list_at: Mono,
     told: String,
     is_cut_told: bool,
     /// Which log of those that were asked for has no source, and why; empty if all have one.
@@ -81,6 +88,8 @@ impl FamilySlot {
             pace: Pace::new(MEMBERS_MAX, MEMBER_EACH_MS, now),
             more_at: None,
             telling: Pace::new(REFUSED_TOLD, REFUSED_EACH_MS, now),
+            moving: Pace::new(MOVES_TOLD, REFUSED_EACH_MS, now),
+            list_at: now,
             told: String::new(),
             is_cut_told: false,
             lacking: String::new(),
@@ -276,14 +285,22 @@ impl Collector {
 
     /// Does what is due.
     pub(super) fn turn_over_families(&mut self, due: Mono) {
+        // Lists are as dear as what sources have to read, and no source is to wait for them.
+        let until = clock::now().mono.plus_ms(READ_MS);
         while let Some(index) = self.family_deadlines.pop_due(due) {
             self.let_leave(index);
             self.let_come(index);
             self.drive_family(index, &mut |_, _| Rest::None);
+            if clock::now().mono >= until {
+                break;
+            }
         }
         for _ in 0..self.families_ready.len() {
             if let Some(index) = self.families_ready.pop() {
                 self.read_family(index);
+            }
+            if clock::now().mono >= until {
+                return;
             }
         }
     }
@@ -311,10 +328,12 @@ impl Collector {
                 }
             }
         }
-        match event.readable {
-            true => self.read_family(index),
-            false => self.drive_family(index, &mut |_, _| Rest::None),
-        }
+        // It is read when it is its turn: what one of them brings is a list of hundreds.
+        let rest = match event.readable {
+            true => Rest::More,
+            false => Rest::None,
+        };
+        self.drive_family(index, &mut |_, _| rest);
     }
 
     fn read_family(&mut self, index: u32) {
@@ -325,7 +344,8 @@ impl Collector {
                 return Rest::None;
             };
             let family = &mut slot.family;
-            let read = connection.read(&mut buf, TURN_BYTES_MAX, &mut |input| {
+            let room = LIST_TURN_LEN.max(connection.least_room()).min(buf.len());
+            let read = connection.read(&mut buf[..room], room, &mut |input| {
                 family.handle_input(input, waits, now, random);
                 match family.wants_connection() {
                     true => Continue(()),
@@ -409,8 +429,10 @@ impl Collector {
             slot.told = trouble;
             self.shown.note_news();
         }
-        if let Some(logs) = slot.family.take_logs() {
-            self.take_list(index, &logs);
+        if slot.family.has_news() {
+            // A server that is ours has no more of them; each is compared with all sources.
+            slot.more_at = Some(slot.more_at.map_or(slot.list_at, |at| at.min(slot.list_at)));
+            self.let_come(index);
         }
         if let Some(slot) = self.families.get_mut(index as usize) {
             if std::mem::take(&mut slot.is_unreached) {

@@ -3,6 +3,7 @@
 use crate::time::Mono;
 
 /// So many at once, and then one after the other.
+#[derive(Clone, Copy)]
 pub struct Pace {
     most: usize,
     each_ms: u64,

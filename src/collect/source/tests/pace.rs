@@ -214,7 +214,7 @@ fn what_writes_a_line_or_a_file_for_each_frame_is_bounded() {
 
 #[test]
 fn holes_are_counted_by_what_their_digest_costs() {
-    const HOLE_LEN: u64 = 64 << 20;
+    const HOLE_LEN: u64 = 16 << 20;
     let mut rig = sharing();
     let begin = rig.now_ms;
     connect(&mut rig);
