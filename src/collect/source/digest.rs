@@ -167,6 +167,15 @@ impl<F> Source<F> {
     /// Brings the list of copies that wait into line after one has left it. Where that fails, a
     /// copy is compared once more after the next start.
     pub(super) fn update_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
+        // With the older one a copy is compared once more: that may wait for its turn.
+        match self.disk.shares_barriers() {
+            true => self.owe_list(),
+            false => self.write_list(cx),
+        }
+    }
+
+    /// Writes the list, whoever waits for that.
+    pub(super) fn write_list<S: WriteStore<File = F>>(&mut self, cx: &mut Context<'_, S>) {
         // The copy whose difference is on no record is in no queue any more; on the list it is
         // found again.
         if self.health.is_unrecorded() {

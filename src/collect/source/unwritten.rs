@@ -86,7 +86,7 @@ impl<F> Source<F> {
             return Ok(());
         };
         if unwritten.is_late {
-            self.update_list(cx);
+            self.write_list(cx);
         }
         self.write_part(&unwritten, Part::All, cx)
             .map_err(SourceError::Files)?;

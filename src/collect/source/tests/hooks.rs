@@ -71,7 +71,9 @@ fn a_copy_stays_on_the_other_list_until_what_is_to_be_heard_is_durable() {
     rig.work();
     assert!(rig.source.owes_hooks() && rig.disk.exists(UNVERIFIED));
     rig.with(|source, cx| source.settle_hooks(Syncs::Barrier, cx));
-    assert!(!rig.source.owes_hooks() && !rig.disk.exists(UNVERIFIED));
+    assert!(!rig.source.owes_hooks() && rig.source.owes_record());
+    rig.with(|source, cx| source.put_unwritten_on_record(cx));
+    assert!(!rig.source.owes_record() && !rig.disk.exists(UNVERIFIED));
     assert_eq!(rig.heard().len(), 2);
 }
 
