@@ -25,7 +25,12 @@ pub fn read(path: &Path) -> Result<Identity, Unusable> {
 
 /// A key that others can read may be anybody's.
 fn refuse_open(path: &Path, file: &File) -> io::Result<()> {
-    let mode = file.metadata()?.permissions().mode();
+    let metadata = file.metadata()?;
+    // Whoever obeyed the other message would spoil what that is.
+    if !metadata.is_file() {
+        return Err(refused("it is no regular file"));
+    }
+    let mode = metadata.permissions().mode();
     // What systemd hands on by an access list looks as if it were for the group.
     let is_handed =
         env::variable(c"CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
@@ -76,7 +81,10 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             assert!(read(&path).is_err(), "{text}");
         }
-        assert!(read(dir.path()).is_err());
+        for other in [dir.path(), "/dev/null".as_ref()] {
+            let why = read(other).map(drop).unwrap_err().to_string();
+            assert!(why.ends_with("it is no regular file"), "{why}");
+        }
         assert!(read(&dir.path().join("none")).is_err());
     }
 }
