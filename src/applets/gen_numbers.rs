@@ -134,6 +134,16 @@ impl Own {
         Ok(())
     }
 
+    /// Who succeeds another process has the key that this one had: so was it told at SIGHUP, and
+    /// this user may have no right to read another one.
+    #[cfg(feature = "noise")]
+    fn stay(&self, config: &mut Config) {
+        config.sealing.private_key_file = self.0.as_ref().map(|(path, _)| path.clone());
+    }
+
+    #[cfg(not(feature = "noise"))]
+    fn stay(&self, _: &mut Config) {}
+
     #[cfg(not(feature = "noise"))]
     fn read(&mut self, _: &Config) -> Result<(), Exit> {
         Ok(())
@@ -150,7 +160,11 @@ fn begin(
 ) -> Result<Server, Exit> {
     let (config, socket) = match held {
         Held::Kept(held) => held,
-        Held::Handed(socket) => succeed(&path, socket)?,
+        Held::Handed(socket) => {
+            let (mut config, socket) = succeed(&path, socket)?;
+            own.stay(&mut config);
+            (config, socket)
+        }
     };
     own.read(&config)?;
     let reactor = daemon.reactor(signals)?;

@@ -245,6 +245,32 @@ fn a_key_is_replaced_and_withdrawn_without_a_restart() {
 }
 
 #[test]
+fn who_goes_on_behind_other_walls_has_the_key_that_was_there() {
+    let sealed = Sealed::start("$require_key = 1;\n");
+    let link = Link::to(sealed.server.address());
+    let place = sealed.place(&link);
+    let _collector = place.start(&["-k", &sealed.key_file()]);
+    sealed.logs.append("m", "one\n");
+    place.wait_for("log", b"one\n");
+    // A directory that nobody knew of, so that another process takes over, and a key that nobody can read.
+    let elsewhere = Logs::new();
+    elsewhere.write("other", "there\n");
+    let settings = Sealed::settings(&sealed.keys, &sealed.logs, "$require_key = 1;\n");
+    let key = format!(
+        "$private_key_file = '{}';\n",
+        elsewhere.path("none").display()
+    );
+    let (other, before) = (elsewhere.served("other", ""), sealed.server.said().len());
+    sealed.server.reload(&format!("{settings}{key}{other}"));
+    assert!(sealed.server.said()[before..].contains("counts from the next start on"));
+    sealed.logs.append("m", "two\n");
+    place.wait_for("log", b"one\ntwo\n");
+    place.wait_for_status("127.0.0.1", "OK\n");
+    let said = sealed.server.said();
+    assert!(!said.contains("cannot"), "{said}");
+}
+
+#[test]
 fn keys_have_one_form_and_files_of_their_own() {
     let keys = Keys::make();
     let text = fs::read_to_string(keys.file("a")).unwrap();
