@@ -75,6 +75,7 @@ impl Asking {
     pub(super) fn broken_off(&self, closed: Closed) -> SourceError {
         match (self, closed) {
             (_, closed @ (Closed::NoAddress | Closed::NotMade(_))) => closed.into(),
+            (_, closed) if closed.is_rejection() => closed.into(),
             (Asking::Hearing(line), _) if line.line().is_empty() => SourceError::ClosedSilently,
             (Asking::Sending { .. }, Closed::ByServer) => SourceError::ClosedSilently,
             (_, closed) => closed.into(),

@@ -181,6 +181,14 @@ pub enum Closed {
     Broken(io::Error),
 }
 
+impl Closed {
+    /// Whether what came over a sealed connection cannot be from the server. That says more than
+    /// that no answer came.
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Closed::Broken(error) if error.kind() == io::ErrorKind::InvalidData)
+    }
+}
+
 impl From<Closed> for SourceError {
     fn from(closed: Closed) -> SourceError {
         match closed {

@@ -335,7 +335,7 @@ impl<F> Source<F> {
             (
                 Phase::Answering { asked, line, .. },
                 closed @ (Closed::ByServer | Closed::Broken(_)),
-            ) if line.line().is_empty() => {
+            ) if line.line().is_empty() && !closed.is_rejection() => {
                 // A reset is the network's doing or that of a server that did not even read the
                 // question.
                 if let Closed::ByServer = closed {

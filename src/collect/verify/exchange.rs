@@ -132,6 +132,7 @@ impl Exchange {
         let error = match (&self.state, closed) {
             (_, Closed::NoAddress) => return Verdict::NoAddress,
             (_, closed @ Closed::NotMade(_)) => closed.into(),
+            (_, closed) if closed.is_rejection() => closed.into(),
             // Too many clients, or an address that is not allowed: such a server closes without
             // reading the line.
             (State::Asking { .. }, _) => return refused_silently(),
