@@ -190,13 +190,13 @@ impl Rig {
 fn a_record_that_cannot_be_the_servers_is_told_as_that() {
     let mut rig = Rig::offering();
     rig.connect();
-    let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "a record is not right");
+    let error = io::Error::new(io::ErrorKind::InvalidData, "a record is not right");
     rig.close(Closed::Broken(error));
     let said = rig.said();
     assert!(said[0].contains("a record is not right"), "{said:?}");
     // What the network does says nothing of the kind.
     rig.connect();
-    rig.close(Closed::Broken(std::io::Error::from_raw_os_error(104)));
+    rig.close(Closed::Broken(io::Error::from_raw_os_error(104)));
     let said = rig.said();
     assert!(said[0].contains("closed without an answer"), "{said:?}");
 }
