@@ -22,8 +22,9 @@ pub(super) struct Health {
     is_unrecorded: bool,
     /// The size of our generation that the server told last; 0 if it told none.
     server_size: u64,
-    /// When the server was last heard while we had all that it told of.
-    current_at: Option<Mono>,
+    /// When the server was last heard while we had all that it told of, in seconds, which take less
+    /// room; 0 if we had not.
+    current_at_secs: u32,
 }
 
 impl Health {
@@ -37,7 +38,7 @@ impl Health {
             noted: None,
             is_unrecorded: false,
             server_size: 0,
-            current_at: None,
+            current_at_secs: 0,
         }
     }
 
@@ -136,13 +137,16 @@ impl Health {
 
     /// When the server was last heard, if we had all that it told of when that connection ended.
     pub(super) fn current_at(&self) -> Option<Mono> {
-        self.current_at
+        (self.current_at_secs > 0).then(|| Mono::from_ms(u64::from(self.current_at_secs) * 1_000))
     }
 
     /// Sets when the server was last heard over a connection that ends, if we have all that it told
     /// of.
     pub(super) fn set_current_at(&mut self, at: Option<Mono>) {
-        self.current_at = at;
+        // Earlier rather than later. In the first second of a clock that nobody has seen begin, it
+        // is not known.
+        let secs = at.map_or(0, |at| at.ms() / 1_000);
+        self.current_at_secs = u32::try_from(secs).unwrap_or(0);
     }
 
     /// The size of our generation on the server, as far as it was told; else 0.

@@ -16,7 +16,7 @@ use crate::collect::finished::heal;
 use crate::ids::{Inode, MaybeOffset};
 use crate::limits::{
     HEAL_ROOM_MS, ROOM_BLOCK_LEN, ROOM_LOOK_LEN, ROOM_LOOK_LEN_MAX, ROOM_LOOK_MS, ROOM_SCAN_FILES,
-    ROOM_SCAN_MS, ROOM_SCAN_NAMES, ROOM_SPARED_MS,
+    ROOM_SCAN_MS, ROOM_SCAN_NAMES, ROOM_SPARED_MS, ZEROS_LEN,
 };
 use crate::store::{Kind, Names, Room, WriteStore};
 use crate::time::Mono;
@@ -33,6 +33,8 @@ pub(super) struct Intake {
     used: MaybeOffset,
     scan: Option<Box<Scan>>,
     pause: Option<Pause>,
+    /// Zeros that came as holes and are not counted yet, in bytes.
+    zeros: u32,
 }
 
 /// What a source pauses for.
@@ -57,7 +59,15 @@ impl Intake {
             used: MaybeOffset::NONE,
             scan: None,
             pause: None,
+            zeros: 0,
         }
+    }
+
+    /// Takes zeros that came as a hole. Tells how often they count with those that came before.
+    pub(super) fn count_zeros(&mut self, len: u64) -> u64 {
+        let len = len.saturating_add(self.zeros.into());
+        self.zeros = (len % ZEROS_LEN) as u32;
+        len / ZEROS_LEN
     }
 
     /// Whether the source pauses until there is room.

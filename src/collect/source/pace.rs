@@ -6,7 +6,7 @@
 //! with it waits more and more, and keeps nobody else waiting.
 
 use super::{Source, SourceError};
-use crate::limits::{PACE_BURST, PACE_LASTING, PACE_LASTING_MS, PACE_MS, ZEROS_LEN};
+use crate::limits::{PACE_BURST, PACE_LASTING, PACE_LASTING_MS, PACE_MS};
 use crate::time::Mono;
 
 /// What a source has used up of what it may do.
@@ -14,8 +14,6 @@ use crate::time::Mono;
 pub(super) struct Pace {
     burst: Bucket,
     lasting: Bucket,
-    /// Zeros that came as holes and are not counted yet, in bytes.
-    zeros: u32,
 }
 
 impl<F> Source<F> {
@@ -32,9 +30,8 @@ impl<F> Source<F> {
     /// The same for zeros that came as holes: they cost the box nothing, and us the time of their
     /// digest.
     pub(super) fn pay_for_zeros(&mut self, len: u64, now: Mono) -> Result<(), SourceError> {
-        let len = len.saturating_add(self.pace.zeros.into());
-        self.pace.zeros = (len % ZEROS_LEN) as u32;
-        for _ in 0..(len / ZEROS_LEN).min(PACE_BURST) {
+        let times = self.intake.count_zeros(len);
+        for _ in 0..times.min(PACE_BURST) {
             self.pay(now)?;
         }
         Ok(())
