@@ -19,6 +19,7 @@ use crate::serve::shell::{Server, bind, list, reaches, troubles};
 use crate::store::config_file;
 #[cfg(feature = "noise")]
 use crate::store::key_file;
+use crate::store::real::RealRead;
 use crate::sys::confine::Network;
 use crate::sys::outside::Held;
 use crate::sys::signals::Signals;
@@ -168,7 +169,10 @@ fn begin(
     };
     own.read(&config)?;
     let reactor = daemon.reactor(signals)?;
+    // It knows this boot, of which nothing can be read behind the walls.
+    let store = RealRead::new();
     let inside = daemon.confine(reaches(&config), Network::Accepts)?;
+    let inside = (inside, store);
     let server = Server::new(path, config, socket, reactor, daemon.report(), inside)
         .map_err(|error| Exit::failure(NAME, format_args!("cannot start: {error}")))?;
     #[cfg(feature = "noise")]

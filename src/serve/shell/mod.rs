@@ -105,14 +105,14 @@ struct Files {
 
 impl Server {
     /// Takes over a socket that [`bind`] made. `config_path` is read again at SIGHUP. The walls of
-    /// `inside` leave room for what the configuration [`reaches`].
+    /// `inside` leave room for what the configuration [`reaches`]; the store was made before them.
     pub fn new(
         config_path: PathBuf,
         config: Config,
         listener: Bound,
         reactor: Reactor,
         mut report: Report,
-        inside: Inside,
+        (inside, store): (Inside, RealRead),
     ) -> io::Result<Server> {
         let watches = Watches::new(reactor.registry())
             .inspect_err(|error| {
@@ -133,7 +133,7 @@ impl Server {
             clients: Clients::new(config.max_clients.min(64)),
             shared: Shared {
                 files: Files {
-                    store: RealRead::new(),
+                    store,
                     config,
                     journal: Journal::new(sys::random_seed() as u32),
                     sightings: Sightings::new(),
