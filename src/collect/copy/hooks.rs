@@ -21,7 +21,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let Some(news) = self.hooks.filter(|_| !events.is_empty()) else {
             return Ok(());
         };
-        let (mut list, is_right) = self.parse_hooks()?;
+        let (mut list, places, is_right) = self.parse_hooks()?;
         let before = list.len();
         for event in events {
             if !list.contains(event) {
@@ -37,8 +37,8 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         // Without others it is to be certain that the list has its name.
         let is_known = syncs == Syncs::Barrier || before > 0;
         if is_known && is_all_new && is_right && excess <= before {
-            for event in &list[..excess] {
-                self.strike_hook(event)?;
+            for at in &places[..excess] {
+                self.strike_hook(*at)?;
             }
             news.dropped.set(news.dropped.get().saturating_add(dropped));
             return self.append_hooks(events, syncs);
@@ -49,27 +49,14 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         self.sync_dir(self.paths.pointer_dir())
     }
 
-    /// Strikes an event out where it stands, for which nobody waits. Tells whether it was there.
-    fn strike_hook(&mut self, event: &HookEvent) -> Result<bool, FileError> {
+    /// Strikes out the event that stands at this place of the list, for which nobody waits.
+    fn strike_hook(&mut self, at: u64) -> Result<(), FileError> {
         let path = self.paths.hooks();
         let failed = |error| system("write", &path, error);
-        let Some(file) = self.store.open_append(&path).map_err(failed)? else {
-            return Ok(false);
-        };
-        let mut bytes = vec![0; LIST_MAX_LEN + 1];
-        let len = self.store.read_at(&file, &mut bytes, 0).map_err(failed)?;
-        let mut end = 0;
-        for line in bytes[..len].split_inclusive(|&byte| byte == b'\n') {
-            let start = zeros_before(line);
-            let begin = end + start;
-            end += line.len();
-            let found = line[start..].strip_suffix(b"\n").and_then(HookEvent::read);
-            if found.as_ref() == Some(event) {
-                let struck = self.store.overwrite(&file, &[STRUCK], begin as u64);
-                return struck.map(|()| true).map_err(failed);
-            }
+        match self.store.open_append(&path).map_err(failed)? {
+            Some(file) => (self.store.overwrite(&file, &[STRUCK], at)).map_err(failed),
+            None => Ok(()),
         }
-        Ok(false)
     }
 
     fn append_hooks(&mut self, events: &[HookEvent], syncs: Syncs) -> Result<(), FileError> {
@@ -109,7 +96,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Makes durable what a barrier was to make durable.
     pub fn sync_hooks(&mut self) -> Result<(), FileError> {
-        let (list, _) = self.parse_hooks()?;
+        let list = self.read_hooks()?;
         if !list.is_empty() {
             self.replace_hooks(&list)?;
         }
@@ -123,11 +110,13 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Takes an event off the list, which need not be durable: it is handed over once more then.
     pub fn remove_hook(&mut self, event: &HookEvent) -> Result<(), FileError> {
-        let (list, _) = self.parse_hooks()?;
-        match &list[..] {
-            [only] if only == event => self.replace_hooks(&[])?,
-            _ if !self.strike_hook(event)? => return Ok(()),
-            _ => {}
+        let (list, places, _) = self.parse_hooks()?;
+        let Some(at) = list.iter().position(|it| it == event) else {
+            return Ok(());
+        };
+        match list.len() {
+            1 => self.replace_hooks(&[])?,
+            _ => self.strike_hook(places[at])?,
         }
         if let Some(news) = self.hooks {
             news.is_new.set(true);
@@ -135,9 +124,9 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         Ok(())
     }
 
-    /// The list, and whether it is as it was written: a power cut may leave a part of a line, or
-    /// zeros.
-    fn parse_hooks(&mut self) -> Result<(Vec<HookEvent>, bool), FileError> {
+    /// The list, where in its file each event stands, and whether it is as it was written: a power
+    /// cut may leave a part of a line, or zeros.
+    fn parse_hooks(&mut self) -> Result<(Vec<HookEvent>, Vec<u64>, bool), FileError> {
         let path = self.paths.hooks();
         let mut buf = vec![0; LIST_MAX_LEN + 1];
         let len = self.store.read_small(&path, &mut buf);
@@ -145,20 +134,25 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let text = buf.get(..len.unwrap_or(0)).unwrap_or_default();
         // Behind half of it there is room for what comes in one go.
         let mut is_right = text.len() <= LIST_MAX_LEN / 2;
-        let mut list = Vec::new();
+        let (mut list, mut places, mut end) = (Vec::new(), Vec::new(), 0);
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             // A failed sync before it leaves zeros in front of a line.
-            let start = zeros_before(line);
+            let start = line.iter().take_while(|byte| **byte == 0).count();
             is_right &= start == 0;
+            let at = end + start;
+            end += line.len();
             if line.first() == Some(&STRUCK) && line.ends_with(b"\n") {
                 continue;
             }
             match line[start..].strip_suffix(b"\n").and_then(HookEvent::read) {
-                Some(event) => list.push(event),
+                Some(event) => {
+                    list.push(event);
+                    places.push(at as u64);
+                }
                 None => is_right = false,
             }
         }
-        Ok((list, is_right))
+        Ok((list, places, is_right))
     }
 
     /// Replaces the list; by none at all where it would be empty.
@@ -177,10 +171,6 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 /// wait for a list without it (FILES.md, "Hooks").
 const STRUCK: u8 = b'-';
 
-fn zeros_before(line: &[u8]) -> usize {
-    line.iter().take_while(|byte| **byte == 0).count()
-}
-
 /// Longest line: a word, a suffix, a number, a digest, a checksum, and what stands between.
 const LINE_MAX_LEN: usize = 8 + RotatedSuffix::MAX_LEN + 20 + 32 + 8 + 5;
 
@@ -196,10 +186,9 @@ mod tests {
 
     const LIST: &str = "/p/m.hooks";
 
-    fn with<R>(disk: &mut Model, act: impl FnOnce(&mut LocalFiles<'_, Model>) -> R) -> (R, u32) {
-        let news = HookNews::default();
-        let result = act(&mut LocalFiles {
-            store: disk,
+    fn files<'a, S>(store: &'a mut S, hooks: Option<&'a HookNews>) -> LocalFiles<'a, S> {
+        LocalFiles {
+            store,
             paths: Paths {
                 remote: b"/var/log/m",
                 local: Path::new("/l/m"),
@@ -207,8 +196,13 @@ mod tests {
             },
             boot: None,
             stamp: "20261122132956",
-            hooks: Some(&news),
-        });
+            hooks,
+        }
+    }
+
+    fn with<R>(disk: &mut Model, act: impl FnOnce(&mut LocalFiles<'_, Model>) -> R) -> (R, u32) {
+        let news = HookNews::default();
+        let result = act(&mut files(disk, Some(&news)));
         (result, news.dropped.get())
     }
 
@@ -259,18 +253,9 @@ mod tests {
     fn nobody_who_does_not_want_to_hear_has_a_list() {
         let mut disk = Model::new();
         disk.write("/p/m", b"");
-        let mut files = LocalFiles {
-            store: &mut disk,
-            paths: Paths {
-                remote: b"/var/log/m",
-                local: Path::new("/l/m"),
-                pointer: Path::new("/p/m"),
-            },
-            boot: None,
-            stamp: "",
-            hooks: None,
-        };
-        files.put_hooks(&some(), Syncs::Own).unwrap();
+        files(&mut disk, None)
+            .put_hooks(&some(), Syncs::Own)
+            .unwrap();
         assert!(disk.read(LIST).is_none());
     }
 
@@ -333,17 +318,7 @@ mod tests {
         for at in 0..1_000 {
             disk.forget_syncs();
             let mut store = disk.clone();
-            let mut files = LocalFiles {
-                store: &mut store,
-                paths: Paths {
-                    remote: b"/var/log/m",
-                    local: Path::new("/l/m"),
-                    pointer: Path::new("/p/m"),
-                },
-                boot: None,
-                stamp: "",
-                hooks: Some(&news),
-            };
+            let mut files = files(&mut store, Some(&news));
             files.put_hooks(&[event(at)], Syncs::Barrier).unwrap();
             // Of some the program hears, in any order.
             if at % 3 == 0 {
