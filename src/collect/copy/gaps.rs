@@ -128,15 +128,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
                 room = room.saturating_sub(line.len() as u64);
             }
         }
-        let news = &said[len..];
-        if !news.is_empty() {
-            self.tell(&events, part)?;
-        }
-        if part == Part::Telling {
-            return Ok(());
-        }
-        self.store.append_all(&file, news).map_err(failed)?;
-        self.end_record(&file, &path, part)
+        self.add_to_record((&file, path.as_path()), &said[len..], &events, part)
     }
 
     /// What follows the time in a line of a record.
@@ -157,28 +149,43 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
         let file = self.open_record(&path)?;
         let text = self.text_of(what);
         let last = last_line(&file, self.store).map_err(failed)?;
-        if !says(&last, text.as_bytes(), "") {
-            // First: what stands on record is not said again.
-            let event = event.map(|event| event.with_text(&text));
-            self.tell(event.as_slice(), part)?;
-            if part == Part::Telling {
-                return Ok(());
+        let event = event.map(|event| event.with_text(&text));
+        let (news, event) = match says(&last, text.as_bytes(), "") {
+            true => (String::new(), None),
+            false => {
+                let end = end_of(&last);
+                (format!("{end}{} {text}{besides}\n", self.stamp), event)
             }
-            let end = end_of(&last);
-            let line = format!("{end}{} {text}{besides}\n", self.stamp);
-            self.store
-                .append_all(&file, line.as_bytes())
-                .map_err(failed)?;
-        }
-        self.end_record(&file, &path, part)
+        };
+        self.add_to_record(
+            (&file, path.as_path()),
+            news.as_bytes(),
+            event.as_slice(),
+            part,
+        )
     }
 
-    /// Has the operator's program be told, as far as that belongs to this part.
-    fn tell(&mut self, events: &[HookEvent], part: Part) -> Result<(), FileError> {
+    /// Adds lines to a record, or nothing, and has the operator's program be told first, for what
+    /// stands on record is not told again; as far as that belongs to this part.
+    fn add_to_record(
+        &mut self,
+        (file, path): (&F, &Path),
+        news: &[u8],
+        events: &[HookEvent],
+        part: Part,
+    ) -> Result<(), FileError> {
         match part {
-            Part::All => self.put_hooks(events, Syncs::Own),
-            Part::Telling => self.put_hooks(events, Syncs::Barrier),
-            Part::Writing => Ok(()),
+            Part::All => self.put_hooks(events, Syncs::Own)?,
+            Part::Telling => return self.put_hooks(events, Syncs::Barrier),
+            Part::Writing => {}
+        }
+        if !news.is_empty() {
+            let added = self.store.append_all(file, news);
+            added.map_err(|error| system("write", path, error))?;
+        }
+        match part {
+            Part::All => self.end_record(file, path),
+            _ => Ok(()),
         }
     }
 
@@ -195,10 +202,7 @@ impl<F, S: WriteStore<File = F>> LocalFiles<'_, S> {
 
     /// Makes a record durable, even if all of it stood there: the run that wrote it may have died
     /// before this, or an earlier attempt may have created it and come no further.
-    fn end_record(&mut self, file: &F, path: &Path, part: Part) -> Result<(), FileError> {
-        if part != Part::All {
-            return Ok(());
-        }
+    fn end_record(&mut self, file: &F, path: &Path) -> Result<(), FileError> {
         let failed = |error| system("write", path, error);
         self.store.sync_file(file).map_err(failed)?;
         self.sync_dir(self.paths.local_dir())
