@@ -46,10 +46,6 @@ const DEADLINES_MAX: usize = 20;
 
 const EVENTS_MAX: usize = 200;
 
-/// Generations in all floods of one input. More than are remembered, and than one source may have
-/// at once; each costs a change of all its files, and what the next ones find is no other.
-const FLOOD_MAX: u64 = 160;
-
 /// A script: what the server says, what becomes of the connection, the disk and the power.
 pub fn source(input: &[u8]) {
     let mut script = Script::new(input);
@@ -75,8 +71,6 @@ struct World {
     said: RefCell<Vec<String>>,
     /// The last request.
     asked: Vec<u8>,
-    /// Generations that floods may still have.
-    flood_left: u64,
 }
 
 impl World {
@@ -93,7 +87,6 @@ impl World {
             boot: BootId::new("first").unwrap(),
             said: RefCell::default(),
             asked: Vec::new(),
-            flood_left: FLOOD_MAX,
         };
         world.watch_the_disk();
         world

@@ -191,12 +191,10 @@ impl World {
 
     /// Many generations at once, with a few bytes in each or none.
     pub(super) fn flood(&mut self, script: &mut Script<'_>) {
-        let (pairs, bytes) = (u64::from(script.byte()), script.bytes());
-        let pairs = pairs.min(self.flood_left);
-        self.flood_left -= pairs;
+        let (pairs, bytes) = (script.byte(), script.bytes());
         let mut size = self.disk.read("/l/m").map_or(0, |copy| copy.len() as u64);
         let mut stream = Vec::new();
-        for number in 0..pairs {
+        for number in 0..u64::from(pairs) {
             let end = End {
                 size,
                 reason: Reason::Rotated,
