@@ -172,8 +172,8 @@ fn begin(
     // It knows this boot, of which nothing can be read behind the walls.
     let store = RealRead::new();
     let inside = daemon.confine(reaches(&config), Network::Accepts)?;
-    let inside = (inside, store);
-    let server = Server::new(path, config, socket, reactor, daemon.report(), inside)
+    let report = daemon.report();
+    let server = Server::new(path, config, socket, reactor, report, inside, store)
         .map_err(|error| Exit::failure(NAME, format_args!("cannot start: {error}")))?;
     #[cfg(feature = "noise")]
     let server = server.sealed(own.0.take().map(|(_, own)| own));

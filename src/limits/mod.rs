@@ -452,19 +452,19 @@ pub const PACE_BURST: u64 = 128;
 /// faster.
 pub const PACE_MS: u64 = 90;
 
-/// How long a box may not have been heard when it comes back from a restart without the log that it
-/// had: for so long that was a log in its memory, and then it may have been any loss.
-pub const RESTART_MAX_MS: u64 = 5 * 60_000;
-
-/// Zeros that come as a hole which count as one of them: they cost the box nothing, and us the time
-/// of their digest.
-pub const ZEROS_LEN: u64 = 16 << 20;
-
 /// The same over hours: who goes on for so long that a backlog would be over is slowed down.
 pub const PACE_LASTING: u64 = 2_048;
 
 /// What each takes then: a box that never comes to an end leaves some ninety thousand files a day.
 pub const PACE_LASTING_MS: u64 = 1_000;
+
+/// Zeros that come as a hole that count as one of those: they cost the box nothing, and us the time
+/// of their digest.
+pub const ZEROS_LEN: u64 = 16 << 20;
+
+/// How long a box may not have been heard when it comes back from a restart without the log that it
+/// had: for so long that was a log in its memory, and then it may have been any loss.
+pub const RESTART_MAX_MS: u64 = 5 * 60_000;
 
 /// Processes that look names up at the same time.
 pub const LOOKUPS_MAX: usize = 8;

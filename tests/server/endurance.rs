@@ -152,24 +152,6 @@ fn a_server_that_has_nothing_to_do_does_nothing() {
     expect_idle(&server);
 }
 
-/// Behind its walls the server can read nothing of the system that it runs on.
-#[test]
-fn the_answer_tells_the_boot_whatever_the_walls_are() {
-    use std::io::{BufRead, BufReader, Write};
-    let logs = log();
-    let server = Server::start(&settings(&logs));
-    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
-    let path = logs.path("messages");
-    stream
-        .write_all(format!("{} 0 0 v2\n", path.display()).as_bytes())
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).unwrap();
-    let is_known = std::path::Path::new("/proc/sys/kernel/random/boot_id").exists();
-    assert!(line.starts_with("O ") && line.contains(" b="), "{line}");
-    assert_ne!(line.contains(" b=00000000"), is_known, "{line}");
-}
-
 /// A loop that spins would use every moment of this time, again and again. What is left to do may take a while.
 fn expect_idle(server: &Server) {
     until("less than 5 hundredths of a second of 40", || {

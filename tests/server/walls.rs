@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 use crate::common::classic::Client;
@@ -28,6 +29,17 @@ fn expect_served(server: &Server, logs: &Logs, name: &str) {
         let mut client = Client::ask(server, &logs.request(name, "0 0"));
         client.try_reply() == Some(format!("O {}", logs.inode(name)))
     });
+}
+
+/// Behind its walls the server can read nothing of the system that it runs on.
+#[test]
+fn the_answer_tells_the_boot_whatever_the_walls_are() {
+    let logs = one_log("one");
+    let server = Server::start(&logs.served("one", ""));
+    let line = Client::ask(&server, &logs.request("one", "0 0 v2")).reply();
+    let is_known = Path::new("/proc/sys/kernel/random/boot_id").exists();
+    assert!(line.starts_with("O ") && line.contains(" b="), "{line}");
+    assert_ne!(line.contains(" b=00000000"), is_known, "{line}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl<F> Source<F> {
         if !self.is_changing() {
             return true;
         }
-        // What was on record before is there before its last sign goes.
+        // What is to be on record is there before its last other sign goes.
         if self.owes_before_change() {
             if let Err(error) = self.step_unwritten(syncs, cx) {
                 self.fail(error, cx);

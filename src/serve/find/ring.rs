@@ -36,7 +36,6 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// Whether a file of a ring has something else than what the client was given of it last.
-    #[inline(never)]
     pub(super) fn has_turned(&self, candidate: &Candidate) -> bool {
         if !self.journal.is_series(self.index) {
             return false;
@@ -68,7 +67,6 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// What the client was given of this very file last.
-    #[inline(never)]
     fn last_given_of(&self, candidate: &Candidate) -> Option<&Given> {
         // The newest stands first.
         self.all_given_of(candidate).next()

@@ -151,7 +151,6 @@ impl<S: ReadStore> Query<'_, S> {
     }
 
     /// How long this very file was when the client was given all of it.
-    #[inline(never)]
     fn size_given(&self, candidate: &Candidate) -> Option<u64> {
         if self.has_turned(candidate) {
             return None;

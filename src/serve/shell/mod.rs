@@ -112,7 +112,8 @@ impl Server {
         listener: Bound,
         reactor: Reactor,
         mut report: Report,
-        (inside, store): (Inside, RealRead),
+        inside: Inside,
+        store: RealRead,
     ) -> io::Result<Server> {
         let watches = Watches::new(reactor.registry())
             .inspect_err(|error| {

@@ -92,6 +92,11 @@ impl Slot {
         slot
     }
 
+    /// A box has brought it about, so that it is not one of those that write little.
+    pub fn look_at_room_soon(&mut self) {
+        self.source.look_at_room_soon();
+    }
+
     /// Its line of the configuration.
     pub fn config(&self) -> &SourceConfig {
         self.source.config()

@@ -33,11 +33,6 @@ impl Slot {
         Rest::None
     }
 
-    /// A box has brought it about, so that it is not one of those that write little.
-    pub fn look_at_room_soon(&mut self) {
-        self.source.look_at_room_soon();
-    }
-
     /// Whether something waits for [`put_on_record`](Self::put_on_record). What belongs to a change
     /// is put there with that.
     pub fn owes_record(&self) -> bool {
